@@ -1,0 +1,157 @@
+/*
+ * http.h - the listener: bytes on a socket in, whole and checked requests out
+ *
+ * Wraps libmicrohttpd in external-epoll mode: one daemon per loop, all on one port (SO_REUSEPORT),
+ * each connection for its whole life on one loop. In front of the handlers stands the header guard,
+ * which refuses every message whose framing two servers could read differently, and total timers
+ * for headers, body and slow readers, which the library does not have.
+ *
+ *   headers complete -> guard -> handler.on_headers (says how large a body may be, or answers)
+ *   body complete    -> handler.on_request -> http_respond, now or later from the same loop
+ *
+ * While a request waits for its answer its connection is suspended and the listener watches the
+ * socket itself; when the client leaves, on_abort runs once and the request still has to be
+ * finished by http_respond (whose bytes then go nowhere).
+ *
+ * Threads: http_open/http_close on the thread that starts the loops; everything else about a
+ * request on its own loop. Memory: a request and its arena live until http_respond has been called
+ * and the answer sent or the connection closed; all views given out borrow from it.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "bytes.h"
+#include "err.h"
+#include "id.h"
+#include "loop.h"
+
+struct http;
+struct http_request;
+
+enum http_method {
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_PATCH,
+	HTTP_DELETE,
+	HTTP_OPTIONS,
+	HTTP_METHODS
+};
+
+struct http_header {
+	struct bytes name, value;
+};
+
+/* ---- the request, as its handler sees it ---- */
+struct loop *http_loop(const struct http_request *request);
+/* Where to take memory for the request's life. Maximum 1 MiB beside the body. */
+struct arena *http_arena(struct http_request *request);
+enum http_method http_method(const struct http_request *request);
+const char *http_method_name(enum http_method method);
+/* The request target as it came, undecoded: path without the query, and what follows '?'. The guard
+ * has refused dot segments, encoded slashes, control characters and broken percent signs. */
+struct bytes http_path(const struct http_request *request);
+struct bytes http_query(const struct http_request *request);
+/* The value of a header, {NULL, 0} when absent. Names compare without case. */
+struct bytes http_header(const struct http_request *request, struct bytes name);
+/* Header number index in the order received; false behind the last. */
+bool http_header_at(const struct http_request *request, size_t index, struct http_header *ret);
+/* The value of a cookie, {NULL, 0} when absent. */
+struct bytes http_cookie(const struct http_request *request, struct bytes name);
+/* The body, complete in on_request; empty before. */
+struct bytes http_body(const struct http_request *request);
+/* 16 bytes, from the client's traceparent when it sent a valid one, else ours. */
+const uint8_t *http_trace_id(const struct http_request *request);
+/* The peer's address as text, without the port. */
+struct bytes http_peer(const struct http_request *request);
+/* When the request's headers were complete, monotonic. */
+uint64_t http_started_ns(const struct http_request *request);
+
+/* A place for the layer above to hang its own per-request state (in http_arena). */
+void http_set_context(struct http_request *request, void *context);
+void *http_context(const struct http_request *request);
+
+/* Called once, on the loop, if the client goes away before the answer was queued. */
+void http_on_abort(struct http_request *request, void (*on_abort)(struct http_request *, void *),
+	void *context);
+
+/* ---- the answer ---- */
+enum http_body_kind {
+	HTTP_BODY_COPY,   /* copied before http_respond returns */
+	HTTP_BODY_STATIC, /* lives for ever (embedded assets) */
+	HTTP_BODY_FREE    /* malloc'd; the listener frees it, also on failure */
+};
+
+struct http_answer {
+	unsigned status;
+	const struct http_header *headers; /* Content-Length, Date, Connection are ours */
+	size_t n_headers;
+	struct bytes body;
+	enum http_body_kind body_kind;
+	bool close; /* end the connection after this answer */
+};
+
+/* Queues the answer. Exactly once per request; X-Request-Id (the trace id in hex) is added. */
+void http_respond(struct http_request *request, const struct http_answer *answer);
+
+/* ---- a streamed answer (server-sent events) ---- */
+struct http_stream;
+
+/* Instead of http_respond: sends status and headers and keeps the connection open. on_closed runs
+ * once when the client leaves or the server stops; the stream is gone then. */
+struct http_stream *http_stream_open(struct http_request *request, unsigned status,
+	const struct http_header *headers, size_t n_headers, size_t buffer_limit_bytes,
+	void (*on_closed)(void *context), void *context);
+/* Queues data. False, with nothing queued, when the reader is so slow that the buffer would pass
+ * its limit. */
+bool http_stream_write(struct http_stream *stream, struct bytes data);
+/* Ends the answer after what was queued. on_closed runs later. */
+void http_stream_end(struct http_stream *stream);
+
+/* ---- the listener ---- */
+struct http_handler {
+	void *context;
+	/* Headers are complete and passed the guard. Returns the largest body to accept in bytes,
+	 * or -1 when it has already answered with http_respond (as for 404 before a body is read).
+	 */
+	int64_t (*on_headers)(void *context, struct http_request *request);
+	/* The whole request is there. Must lead to one http_respond or http_stream_open, now or
+	 * later. */
+	void (*on_request)(void *context, struct http_request *request);
+	/* A request ended: its answer was sent or its connection died. status is 0 when none was
+	 * queued. */
+	void (*on_done)(
+		void *context, struct http_request *request, unsigned status, uint64_t sent_bytes);
+	/* Body of an answer that the listener itself makes (guard, limits, timers): writes the
+	 * error body for status into out. */
+	void (*make_error)(void *context, struct http_request *request, unsigned status,
+		const char *message, struct bytes_buf *out);
+};
+
+struct http_config {
+	struct bytes address;      /* "127.0.0.1", "::1", "0.0.0.0" */
+	uint16_t port;             /* 0: any free one */
+	unsigned connection_limit; /* per loop */
+	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
+};
+
+/* Listens on every loop. loops[n_loops] do not run yet. Returns 0 and a listener to close, or -1
+ * (ERR_IO with "address already in use" and the like). */
+int http_open(const struct http_config *config, struct loop *const *loops, unsigned n_loops,
+	const struct http_handler *handler, struct http **ret, struct err *err);
+/* The port that was bound. */
+uint16_t http_port(const struct http *http);
+/* Stops accepting, on every loop. Requests in flight go on; idle connections are closed. */
+void http_quiesce(struct http *http);
+/* Requests that have begun and not ended, over all loops. */
+unsigned http_in_flight(const struct http *http);
+/* After the loops have ended. Closes what is left. Takes NULL. */
+void http_close(struct http *http);
+
+#endif

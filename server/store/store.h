@@ -1,0 +1,177 @@
+/*
+ * store.h - a database file behind an interface without SQL dialect: jobs in, outcomes out
+ *
+ * A store is one database (a tenant's, or the control database). Work on it is a job:
+ *
+ *   store_write    joins the store's one writer queue. Jobs that arrive together share one
+ * transaction, a savepoint each, and one fsync. done runs on the asking loop after the COMMIT,
+ * never before. store_read     runs on the executor with a pooled read connection, in one snapshot.
+ *   store_read_now runs at once on the calling loop with that loop's own read connection: only for
+ * a point read by primary key that cannot take longer than a page or two.
+ *
+ * A write job may run twice: when the shared transaction fails as a whole (disk full, interrupt),
+ * each of its jobs is run again in a transaction of its own. So run must only depend on the job's
+ * input and the database.
+ *
+ * Threads: submit from any loop; run on an executor thread; done on the loop that the job names.
+ * Memory: a job lives inside its owner's struct until done has been called.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "defer.h"
+#include "err.h"
+#include "executor.h"
+#include "loop.h"
+
+struct store;
+struct store_conn;
+struct store_stmt;
+
+/* ---- opening ---- */
+struct store_config {
+	const char *path;   /* of the database file; created when absent, mode 0600 */
+	unsigned n_loops;   /* for store_read_now */
+	unsigned n_readers; /* pooled read connections, at most */
+	unsigned write_queue_limit;
+	uint64_t size_limit_bytes; /* 0: none; else writes fail with STORE_FULL beyond it */
+	/* Runs once on the fresh write connection before any job, as migrations do. May be NULL. */
+	int (*on_open)(struct store_conn *conn, void *context, struct err *err);
+	void *on_open_context;
+};
+
+/* Blocking; call it where waiting is allowed. Returns 0 and a store to close, or -1. */
+int store_open(const struct store_config *config, struct executor *executor, struct store **ret,
+	struct err *err);
+/* After its jobs have ended. Checkpoints and closes. Takes NULL. */
+void store_close(struct store *store);
+
+/* ---- jobs ---- */
+enum store_outcome {
+	STORE_OK,
+	STORE_REFUSED,  /* run returned STORE_REFUSED: the job's own savepoint was rolled back, the
+			   job knows why */
+	STORE_CONFLICT, /* a constraint said no; store_job.conflict says which */
+	STORE_FULL,     /* disk or quota */
+	STORE_BUSY,     /* the queue is at its limit: nothing ran; answer 503 */
+	STORE_FAULT     /* see store_job.err */
+};
+
+enum store_conflict {
+	STORE_CONFLICT_NONE,
+	STORE_CONFLICT_UNIQUE,
+	STORE_CONFLICT_FOREIGN_KEY,
+	STORE_CONFLICT_NOT_NULL,
+	STORE_CONFLICT_CHECK
+};
+
+struct store_job {
+	/* Does the work. Returns STORE_OK or STORE_REFUSED as the job decides, or what a store call
+	 * gave. */
+	enum store_outcome (*run)(struct store_job *job, struct store_conn *conn);
+	void (*done)(struct store_job *job); /* on loop; outcome is set */
+	struct loop *loop;                   /* NULL: done runs on the executor thread */
+	bool alone; /* a write that must not share a transaction: plugin SQL, imports, schema
+		       changes */
+
+	enum store_outcome outcome;
+	enum store_conflict conflict;
+	char conflict_columns[128]; /* "products.sku" as the driver names them; "" when unknown */
+	struct err err;
+
+	/* the store's own */
+	struct executor_job job;
+	struct loop_message message;
+	struct store *store;
+};
+
+/* done is always called, also for STORE_BUSY (then before store_write returns). */
+void store_write(struct store *store, struct store_job *job);
+void store_read(struct store *store, struct store_job *job);
+/* Runs job->run on the calling loop's own read connection and returns its outcome; done is not
+ * called. */
+enum store_outcome store_read_now(struct store *store, struct loop *loop, struct store_job *job);
+
+/* ---- inside run: statements ----
+ * Every function returns STORE_OK or the outcome that run should return; the connection remembers
+ * the details, and the store copies them into the job. */
+
+/* The cached statement for this text on this connection, reset and unbound. Borrowed until the next
+ * store_prepare of the same text. sql is only ever made by us from names we checked, never from a
+ * client. */
+enum store_outcome store_prepare(
+	struct store_conn *conn, struct bytes sql, struct store_stmt **ret);
+
+/* Parameters count from 1. Text and blobs are copied unless they live until the statement is reset.
+ */
+void store_bind_null(struct store_stmt *stmt, int index);
+void store_bind_int64(struct store_stmt *stmt, int index, int64_t value);
+void store_bind_double(struct store_stmt *stmt, int index, double value);
+void store_bind_text(struct store_stmt *stmt, int index, struct bytes text);
+void store_bind_blob(struct store_stmt *stmt, int index, struct bytes blob);
+/* The index of a parameter named ":name"; 0 when the statement has none of that name. */
+int store_parameter(struct store_stmt *stmt, const char *name);
+
+/* Moves to the next row: *ret_has_row says whether there is one. */
+enum store_outcome store_step(struct store_stmt *stmt, bool *ret_has_row);
+/* For a statement that returns no rows: steps to its end. Rows changed in *ret_changes, may be
+ * NULL. */
+enum store_outcome store_exec(struct store_stmt *stmt, int64_t *ret_changes);
+
+enum store_type { STORE_NULL, STORE_INT64, STORE_DOUBLE, STORE_TEXT, STORE_BLOB };
+
+/* Columns count from 0. Text is borrowed until the next step, reset or prepare of this statement.
+ */
+int store_n_columns(struct store_stmt *stmt);
+struct bytes store_column_name(struct store_stmt *stmt, int column);
+enum store_type store_column_type(struct store_stmt *stmt, int column);
+int64_t store_column_int64(struct store_stmt *stmt, int column);
+double store_column_double(struct store_stmt *stmt, int column);
+struct bytes store_column_text(struct store_stmt *stmt, int column);
+bool store_column_is_null(struct store_stmt *stmt, int column);
+
+/* Runs several statements separated by ';' that return nothing (migrations, schema changes of
+ * ours). */
+enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql);
+/* What went wrong last on this connection, for err messages. Borrowed. */
+const char *store_message(struct store_conn *conn);
+
+/* A savepoint inside a write job, so that a part of it can be taken back. */
+enum store_outcome store_savepoint(struct store_conn *conn, const char *name);
+enum store_outcome store_release(struct store_conn *conn, const char *name);
+enum store_outcome store_rollback_to(struct store_conn *conn, const char *name);
+
+/* ---- foreign SQL: the declared statements of plugins ---- */
+/* What the connection may touch while foreign SQL is prepared and stepped. */
+struct store_grant {
+	const struct bytes *tables; /* tables that may be read and written; NULL-terminated by n */
+	size_t n_tables;
+	bool may_write;
+	uint64_t deadline_ns; /* monotonic; the statement is interrupted when it passes */
+};
+
+/* Installs the grant for what follows on this connection, or takes it away (NULL). While one is
+ * set, only its tables can be named, functions that reach outside are refused, and limits of
+ * length, depth and time hold. */
+void store_set_grant(struct store_conn *conn, const struct store_grant *grant);
+/* As store_prepare, for SQL that a plugin declared: one statement, no EXPLAIN, PRAGMA, ATTACH, DDL
+ * or transaction control. STORE_REFUSED with store_message() when the text or the grant says no. */
+enum store_outcome store_prepare_foreign(
+	struct store_conn *conn, struct bytes sql, struct store_stmt **ret);
+
+/* Figures for metrics. */
+struct store_stats {
+	uint64_t n_writes, n_commits, n_reads, n_busy;
+	uint64_t commit_ns_total;
+	unsigned write_queue;
+};
+void store_stats(const struct store *store, struct store_stats *ret);
+
+DEFER_DEFINE(struct store *, store_close)
+
+#endif
