@@ -1,0 +1,2 @@
+import "./styles/tokens.css";
+document.title = "Tenon";
