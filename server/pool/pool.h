@@ -1,0 +1,144 @@
+/*
+ * pool.h - calls into plugins: admission, dispatch to a worker, deadlines, and what a death means
+ *
+ * Each loop has a view: which plugins serve which tenant, and for each a lane to its instance (a
+ * worker process). A lane is this loop's own pair of rings in the instance's segment, so a call is
+ * begun, served and answered on one thread without a lock, an allocation or a system call but for
+ * wake-ups. The keeper changes a view only by posting to its loop.
+ *
+ *        loop 0            loop 1                keeper
+ *      view ─ lane ┐     view ─ lane ┐         starts, probes, watches, ends
+ *                  └── rings ────────┴── segment of one instance ── tenon-worker
+ *
+ * A call belongs to the version and the instance that took it. Whatever happens, done is called
+ * exactly once: with an answer, or with the outcome that says why there is none. A worker that
+ * breaks the protocol, or does not give up the processor, is killed; a late one answers nobody.
+ *
+ * Threads: each function on the loop of the view or call it is given, unless it says otherwise.
+ * Memory:  a struct pool_call lives in its caller's memory until done has been called; what a call
+ *          points to is borrowed until then; the answer is borrowed until done returns.
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "defer.h"
+#include "err.h"
+#include "id.h"
+#include "loop.h"
+#include "plugin.h"
+
+struct pool;
+struct pool_view;
+
+#define POOL_CALLS_MAX   256 /* in flight and queued, for each loop and instance */
+#define POOL_HEADERS_MAX 64
+
+/* ---- finding who would serve ---- */
+enum pool_find_result {
+	POOL_FOUND,
+	POOL_NO_PLUGIN, /* this tenant has no such plugin: 404 */
+	POOL_NO_ROUTE,  /* 404 */
+	POOL_NO_METHOD, /* 405 */
+	POOL_DOWN       /* disabled, quarantined, or restarting after a crash: 503 */
+};
+
+/* Who would take a route or a hook now. Borrowed: good until the loop's next iteration, find it
+ * again after waiting for anything. */
+struct pool_target {
+	struct pool_lane *lane;
+	const struct plugin_version *version;
+	unsigned index;                   /* into the manifest's routes or hooks */
+	const struct plugin_route *route; /* of a route */
+	const struct plugin_hook *hook;   /* of a hook */
+	unsigned retry_after_ms;          /* on POOL_DOWN */
+	const char *reason; /* on POOL_DOWN, for people: "order-rules is quarantined ..." */
+};
+
+/* The view of a loop. Loops are those of pool_config. */
+struct pool_view *pool_view(struct pool *pool, const struct loop *loop);
+
+/* path is what follows /api/x/{plugin}, undecoded and without the query. */
+enum pool_find_result pool_find_route(struct pool_view *view, struct bytes tenant,
+	struct bytes plugin, struct bytes method, struct bytes path, struct pool_target *ret);
+
+/* The next plugin that has a hook for this event, in order of plugin id: *cursor starts at 0 and is
+ * moved on. POOL_NO_ROUTE when none is left. POOL_DOWN fills version and hook too: the caller
+ * decides by hook->fail_open. */
+enum pool_find_result pool_find_hook(struct pool_view *view, struct bytes tenant,
+	struct bytes collection, enum plugin_when when, enum plugin_action action, unsigned *cursor,
+	struct pool_target *ret);
+
+/* ---- calling ---- */
+struct pool_header {
+	struct bytes name, value;
+};
+
+enum pool_outcome {
+	POOL_ANSWERED,  /* status, headers, body */
+	POOL_FAILED,    /* the plugin reported a failure: status, message (fit for the tenant) */
+	POOL_BUSY,      /* as many calls wait as may: 503 with retry_after_ms */
+	POOL_ENDED,     /* the instance went away before the call began: 503 with retry_after_ms */
+	POOL_DEADLINE,  /* 504 */
+	POOL_CRASHED,   /* the worker died in this call or beside it: 502 */
+	POOL_POISONED,  /* the worker broke the protocol and was killed: 502 */
+	POOL_CANCELLED, /* pool_call_cancel */
+	POOL_TOO_LARGE  /* the request does not fit the route's limits: 413 */
+};
+
+struct pool_call {
+	/* what is asked; filled by the caller */
+	struct bytes method, path, query;
+	const struct pool_header *headers; /* of the request; may be NULL */
+	size_t n_headers;
+	struct bytes body;
+	struct bytes principal; /* user's record id, "" when nobody signed in */
+	struct bytes principal_collection;
+	bool is_superuser;
+	uint8_t trace_id[ID_TRACE_BYTES];
+	unsigned depth;       /* of hooks within hooks; at most 3 */
+	uint64_t deadline_ns; /* 0: the route's or hook's own timeout; else the earlier of both */
+	/* Called once, on this loop, maybe before pool_call_start returns. */
+	void (*done)(struct pool_call *call);
+	void *context; /* the caller's */
+
+	/* what came of it; valid in done */
+	enum pool_outcome outcome;
+	unsigned status;
+	const struct pool_header *answer_headers;
+	size_t n_answer_headers;
+	struct bytes answer_body;
+	struct bytes message; /* POOL_FAILED: the plugin's words */
+	struct bytes field;   /* POOL_FAILED of a hook: the field it is about, or "" */
+	unsigned retry_after_ms;
+	const struct gate_attachments
+		*attachments;                     /* of a before-hook; NULL when it attached none */
+	const struct plugin_version *answered_by; /* NULL when nobody was asked */
+
+	/* the pool's own */
+	struct pool_slot *slot;
+};
+
+/* Starts the call on target, which was found in this iteration of the loop. */
+void pool_call_start(
+	struct pool_view *view, const struct pool_target *target, struct pool_call *call);
+/* The client went away: done is called with POOL_CANCELLED before this returns, the plugin is told,
+ * and its facade calls answer CANCELLED from now on. Harmless after done. */
+void pool_call_cancel(struct pool_call *call);
+
+/* ---- figures, any thread ---- */
+struct pool_stats {
+	uint64_t n_calls, n_failed, n_deadline, n_crashed, n_busy, n_cancelled;
+	uint64_t n_facade, n_denied, n_violations;
+	uint64_t call_ns_total;
+	uint32_t n_in_flight;
+};
+
+/* Sums over all loops. */
+void pool_stats(const struct pool *pool, struct pool_stats *ret);
+
+#endif
