@@ -6,12 +6,13 @@
  * The mailbox is an intrusive multi-producer list; its eventfd is written only when the loop
  * sleeps.
  *
- *   iteration:  deliver messages -> run hooks -> fire timers -> sleep in epoll_wait until the next
+ *   iteration:  deliver messages -> fire timers -> run hooks -> sleep in epoll_wait until the next
  *               timer, hook timeout or wake-up -> call the ready watches -> again
  *
- * Threads: loop_post and loop_stop from any thread; everything else on the loop's own thread, or
- *          before loop_run. Memory: watches, timers, hooks and messages live inside their owner's
- * own structs and must outlive their registration; the loop allocates nothing per event.
+ * Threads: loop_post, loop_stop, loop_index, loop_is_current and loop_take_longest_stall_ns from
+ * any thread; everything else on the loop's own thread, or while it does not run. Memory:  watches,
+ * timers, hooks and messages live inside their owner's own structs and must outlive their
+ * registration; the loop allocates nothing per event.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -34,9 +35,10 @@ int loop_new(unsigned index, struct loop **ret, struct err *err);
 void loop_free(struct loop *loop);
 
 /* Runs on the calling thread, which becomes the loop's, until loop_stop. Returns 0, or -1 (ERR_IO)
- * when epoll itself fails. */
+ * when epoll itself fails. May be run again afterwards. */
 int loop_run(struct loop *loop, struct err *err);
-/* Makes loop_run return after the current iteration. Any thread; idempotent. */
+/* Makes loop_run return after the current iteration; when it does not run yet, after its first. Any
+ * thread, also from a signal handler; idempotent. */
 void loop_stop(struct loop *loop);
 
 unsigned loop_index(const struct loop *loop);
@@ -56,8 +58,8 @@ struct loop_watch {
 	/* events are EPOLLIN, EPOLLOUT, EPOLLRDHUP, ...; level-triggered. May remove any watch,
 	 * also its own: a watch that was removed in this iteration is not called any more. */
 	void (*on_ready)(struct loop_watch *watch, uint32_t events);
-	/* the loop's own */
-	struct loop *loop;
+	/* the loop's own; zero before the first add */
+	struct loop *loop; /* NULL while it is not watched */
 	uint32_t events;
 	uint32_t ready_slot; /* its place among the events now being delivered, + 1; 0 when none */
 };
@@ -72,13 +74,15 @@ void loop_watch_remove(struct loop_watch *watch);
 /* ---- timers ---- */
 struct loop_timer {
 	void (*on_fire)(struct loop_timer *timer); /* the timer is stopped when this is called */
-	/* the loop's own */
+	/* the loop's own; zero before the first start */
 	struct loop *loop;
 	uint64_t deadline_ns;
 	uint32_t heap_slot; /* its place in the heap, + 1; 0 when it does not run */
 };
 
-/* (Re)starts the timer. deadline_ns is of clock_mono_ns(). Returns 0, or -1 (ERR_NOMEM). */
+/* (Re)starts the timer. deadline_ns is of clock_mono_ns(); CLOCK_NEVER stops it. Fires at the
+ * deadline or up to a millisecond later, never before. Returns 0, or -1 (ERR_NOMEM), which cannot
+ * happen to a timer that runs already. */
 int loop_timer_start(
 	struct loop *loop, struct loop_timer *timer, uint64_t deadline_ns, struct err *err);
 /* Stops it; harmless when it does not run. */
@@ -87,14 +91,14 @@ bool loop_timer_is_running(const struct loop_timer *timer);
 
 /* ---- mailbox ---- */
 struct loop_message {
-	void (*deliver)(
-		struct loop_message *message); /* on the loop's thread; may free the message */
+	/* On the loop's thread; may free the message or post it again. */
+	void (*deliver)(struct loop_message *message);
 	/* the loop's own */
 	struct loop_message *next;
 };
 
-/* Hands the message to the loop. Any thread, wait-free but for the wake-up write. The message must
- * not be posted again before it was delivered. Messages of one thread arrive in its order. */
+/* Hands the message to the loop. Any thread, lock-free. The message must not be posted again before
+ * it was delivered. Messages of one thread arrive in its order. */
 void loop_post(struct loop *loop, struct loop_message *message);
 
 /* ---- hooks: work that belongs into every iteration, as a library's own event run ---- */
@@ -102,9 +106,14 @@ struct loop_hook {
 	/* Runs once an iteration. Returns for how long the loop may sleep as far as this hook is
 	 * concerned, in ms; -1 for as long as it likes. */
 	int (*run)(struct loop_hook *hook);
+	/* Set by whoever makes work for this hook, on the loop's thread: then the loop does not
+	 * sleep before it has run once more. Cleared before each run. */
+	bool requested;
 	struct loop_hook *next; /* the loop's own */
 };
 
+/* Hooks run in the order in which they were added. A hook may remove itself, but no other hook,
+ * from within run. */
 void loop_hook_add(struct loop *loop, struct loop_hook *hook);
 void loop_hook_remove(struct loop *loop, struct loop_hook *hook);
 
