@@ -39,7 +39,7 @@
 #define WIRE_SLOTS        256u       /* calls in flight per loop and instance */
 #define WIRE_LIST_MAX     100000u    /* elements of one list: rows * columns of a reply */
 #define WIRE_HEADERS_MAX  64u        /* headers of a call, an answer, a request upstream */
-#define WIRE_VALUES_MAX   32u        /* values of a statement */
+#define WIRE_VALUES_MAX   64u        /* values of a statement */
 #define WIRE_FIELDS_MAX   16u        /* fields of a log line */
 #define WIRE_COLUMNS_MAX  64u        /* columns of a query's reply */
 #define WIRE_ID_BYTES     16

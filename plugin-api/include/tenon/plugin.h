@@ -268,7 +268,7 @@ struct tenon_statement {
 	uint32_t flags;                 /* 0 */
 	struct tenon_str name;          /* as in the manifest; there is no way to send SQL text */
 	const struct tenon_value *args; /* in the order of the manifest's "params" */
-	size_t n_args;                  /* exactly as many, at most 32 */
+	size_t n_args;                  /* exactly as many, at most 64 */
 	uint32_t max_rows;              /* 0: as declared; never more than declared */
 	uint32_t timeout_ms; /* 0: as declared; never more than declared or the call's deadline */
 };
