@@ -3,11 +3,12 @@
  *
  * A store is one database (a tenant's, or the control database). Work on it is a job:
  *
- *   store_write    joins the store's one writer queue. Jobs that arrive together share one
- * transaction, a savepoint each, and one fsync. done runs on the asking loop after the COMMIT,
- * never before. store_read     runs on the executor with a pooled read connection, in one snapshot.
- *   store_read_now runs at once on the calling loop with that loop's own read connection: only for
- * a point read by primary key that cannot take longer than a page or two.
+ *   store_write     joins the store's one writer queue. Jobs that arrive together share one
+ *                   transaction, a savepoint each, and one fsync. done runs on the asking loop
+ *                   after the COMMIT, never before.
+ *   store_read      runs on the executor with a pooled read connection, in one snapshot.
+ *   store_read_now  runs at once on the calling loop with that loop's own read connection: only for
+ *                   a point read by primary key that cannot take longer than a page or two.
  *
  * A write job may run twice: when the shared transaction fails as a whole (disk full, interrupt),
  * each of its jobs is run again in a transaction of its own. So run must only depend on the job's
@@ -76,8 +77,11 @@ struct store_job {
 	enum store_outcome (*run)(struct store_job *job, struct store_conn *conn);
 	void (*done)(struct store_job *job); /* on loop; outcome is set */
 	struct loop *loop;                   /* NULL: done runs on the executor thread */
-	bool alone; /* a write that must not share a transaction: plugin SQL, imports, schema
-		       changes */
+	/* A write that must not share a transaction: plugin SQL, imports, schema changes. */
+	bool alone;
+	/* Monotonic; 0: none. A read, or a write that is alone, is interrupted when it passes, and
+	 * ends as STORE_FAULT with ERR_TIMEOUT. */
+	uint64_t deadline_ns;
 
 	enum store_outcome outcome;
 	enum store_conflict conflict;
@@ -88,14 +92,21 @@ struct store_job {
 	struct executor_job job;
 	struct loop_message message;
 	struct store *store;
+	_Atomic bool is_cancelled;
 };
 
 /* done is always called, also for STORE_BUSY (then before store_write returns). */
 void store_write(struct store *store, struct store_job *job);
 void store_read(struct store *store, struct store_job *job);
-/* Runs job->run on the calling loop's own read connection and returns its outcome; done is not
- * called. */
+/* Runs job->run on the calling loop's own read connection, for at most 1 ms, and returns its
+ * outcome; done is not called. STORE_BUSY: this loop has no connection to the database yet, ask
+ * store_read, which opens one on its way. */
 enum store_outcome store_read_now(struct store *store, struct loop *loop, struct store_job *job);
+
+/* Interrupts what store_read, or a store_write that is alone, is doing for this job, or will do: it
+ * ends soon as STORE_FAULT with ERR_TIMEOUT. done is called as always. Only on the job's loop,
+ * before done. */
+void store_cancel(struct store_job *job);
 
 /* ---- inside run: statements ----
  * Every function returns STORE_OK or the outcome that run should return; the connection remembers
@@ -107,8 +118,8 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
 enum store_outcome store_prepare(
 	struct store_conn *conn, struct bytes sql, struct store_stmt **ret);
 
-/* Parameters count from 1. Text and blobs are copied unless they live until the statement is reset.
- */
+/* Parameters count from 1. Text and blobs are borrowed until the statement has been stepped for the
+ * last time. A parameter that the statement does not have makes the next step a fault. */
 void store_bind_null(struct store_stmt *stmt, int index);
 void store_bind_int64(struct store_stmt *stmt, int index, int64_t value);
 void store_bind_double(struct store_stmt *stmt, int index, double value);
@@ -149,15 +160,19 @@ enum store_outcome store_rollback_to(struct store_conn *conn, const char *name);
 /* ---- foreign SQL: the declared statements of plugins ---- */
 /* What the connection may touch while foreign SQL is prepared and stepped. */
 struct store_grant {
-	const struct bytes *tables; /* tables that may be read and written; NULL-terminated by n */
+	/* That may be read, and written if may_write. Those whose name starts with '_' or "sqlite_"
+	 * stay closed even if they stand here; so do columns whose name starts with '_'. */
+	const struct bytes *tables;
 	size_t n_tables;
 	bool may_write;
 	uint64_t deadline_ns; /* monotonic; the statement is interrupted when it passes */
 };
 
-/* Installs the grant for what follows on this connection, or takes it away (NULL). While one is
- * set, only its tables can be named, functions that reach outside are refused, and limits of
- * length, depth and time hold. */
+/* Installs the grant for what follows on this connection, or takes it away (NULL); the end of the
+ * job takes it away as well. Borrows grant. While one is set, only its tables can be named, only
+ * functions known to be harmless can be called, and limits of length, depth, memory and time hold.
+ * A statement that passes its deadline takes the whole transaction with it, which is why such jobs
+ * are alone. */
 void store_set_grant(struct store_conn *conn, const struct store_grant *grant);
 /* As store_prepare, for SQL that a plugin declared: one statement, no EXPLAIN, PRAGMA, ATTACH, DDL
  * or transaction control. STORE_REFUSED with store_message() when the text or the grant says no. */

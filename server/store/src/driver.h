@@ -1,0 +1,46 @@
+/*
+ * driver.h - what a driver gives the scheduler of this module: connections and transactions
+ *
+ * store.c decides what runs when; a driver (sqlite_*.c) knows how to open a connection, to begin
+ * and end a transaction, and implements the statement functions of store.h.
+ *
+ * Threads: a connection is used by one thread at a time; which one may change.
+ */
+#ifndef STORE_DRIVER_H
+#define STORE_DRIVER_H
+
+#include <stdatomic.h>
+
+#include "store.h"
+
+enum conn_role {
+	CONN_WRITER, /* creates the file, sets what is lasting, checkpoints */
+	CONN_READER  /* can change nothing */
+};
+
+/* Opens a connection. size_limit_bytes as in struct store_config. Returns 0 or -1. */
+int conn_open(const char *path, enum conn_role role, uint64_t size_limit_bytes,
+	struct store_conn **ret, struct err *err);
+/* Takes NULL. */
+void conn_close(struct store_conn *conn);
+
+enum store_outcome conn_begin(struct store_conn *conn);
+enum store_outcome conn_commit(struct store_conn *conn);
+/* Takes back the transaction if there is one. */
+void conn_rollback(struct store_conn *conn);
+/* False when the driver itself has taken the whole transaction back. */
+bool conn_in_transaction(const struct store_conn *conn);
+
+/* What follows is for this job: forgets earlier errors, and lets the job's deadline and its
+ * cancellation interrupt the connection when may_interrupt says so. */
+void conn_begin_job(struct store_conn *conn, struct store_job *job, bool may_interrupt);
+/* Resets the job's statements, takes its grant away, and copies what went wrong into the job. */
+void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_outcome outcome);
+
+/* Moves committed pages from the log into the database file when enough have gathered, or all of
+ * them (is_closing). Never waits for readers unless is_closing. */
+void conn_checkpoint(struct store_conn *conn, bool is_closing);
+
+DEFER_DEFINE(struct store_conn *, conn_close)
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * sqlite_grant.c - what foreign SQL may do: the authorizer, the limits, the clock
+ *
+ * The authorizer is installed once per connection, since installing it again expires every cached
+ * statement. It looks at the connection's grant: none means that the SQL is ours. What it cannot
+ * see (EXPLAIN, a second statement in the text) is checked at prepare.
+ *
+ * A statement that was prepared under one grant must not serve another one, so the grant is part of
+ * the key under which foreign statements are cached.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "sqlite_conn.h"
+
+#define PROGRESS_OPS          1000       /* some 20 to 100 us between two looks at the clock */
+#define FOREIGN_MEMORY_BYTES  (32u << 20) /* for one statement's rows, sorts and temporary trees */
+#define FOREIGN_TEXT_BYTES    100000
+
+/* id of the limit, value while SQL is foreign */
+static const int limits[LIMITS_MAX][2] = {
+	{ SQLITE_LIMIT_LENGTH, 1000000 },
+	{ SQLITE_LIMIT_SQL_LENGTH, FOREIGN_TEXT_BYTES },
+	{ SQLITE_LIMIT_COLUMN, 100 },
+	{ SQLITE_LIMIT_EXPR_DEPTH, 50 },
+	{ SQLITE_LIMIT_COMPOUND_SELECT, 5 },
+	{ SQLITE_LIMIT_VDBE_OP, 25000 },
+	{ SQLITE_LIMIT_FUNCTION_ARG, 16 },
+	{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 },
+	{ SQLITE_LIMIT_VARIABLE_NUMBER, 64 },
+};
+
+/* Functions that compute from their arguments alone, sorted. What is not here is refused: among
+ * others load_extension, randomblob, zeroblob, fts3_tokenizer and all that tell about the library. */
+static const char *const functions[] = { "abs", "avg", "ceil", "ceiling", "char", "coalesce",
+	"count", "cume_dist", "current_date", "current_time", "current_timestamp", "date", "datetime",
+	"dense_rank", "exp", "first_value", "floor", "format", "glob", "group_concat", "hex",
+	"ifnull", "iif", "instr", "json", "json_array", "json_array_length", "json_each",
+	"json_extract", "json_group_array", "json_group_object", "json_insert", "json_object",
+	"json_patch", "json_quote", "json_remove", "json_replace", "json_set", "json_tree",
+	"json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length", "like", "ln",
+	"log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value", "ntile", "nullif",
+	"percent_rank", "pow", "power", "printf", "quote", "rank", "replace", "round", "row_number",
+	"rtrim", "sign", "sqrt", "strftime", "substr", "substring", "sum", "time", "total", "trim",
+	"trunc", "typeof", "unicode", "unixepoch", "unlikely", "upper" };
+
+static int compare_name(const void *a, const void *b)
+{
+	const char *name = a;
+	const char *const *entry = b;
+	return strcasecmp(name, *entry);
+}
+
+static bool is_harmless_function(const char *name)
+{
+	return name && bsearch(name, functions, sizeof(functions) / sizeof(functions[0]),
+			       sizeof(functions[0]), compare_name);
+}
+
+static bool is_granted_table(const struct store_grant *grant, const char *name)
+{
+	if (!name || name[0] == '_' || strncasecmp(name, "sqlite_", 7) == 0)
+		return false;
+	for (size_t i = 0; i < grant->n_tables; i++)
+		if (bytes_eq_nocase(grant->tables[i], bytes_of(name)))
+			return true;
+	/* The table-valued functions over a value of the statement's own. */
+	return strcmp(name, "json_each") == 0 || strcmp(name, "json_tree") == 0;
+}
+
+static int authorize(void *context, int action, const char *a, const char *b, const char *schema,
+	const char *trigger)
+{
+	const struct store_conn *conn = context;
+	const struct store_grant *grant = conn->grant;
+	if (!grant)
+		return SQLITE_OK;
+	/* We make no views and no triggers; whoever names one here is not us. */
+	if (trigger || (schema && strcmp(schema, "main") != 0))
+		return SQLITE_DENY;
+	switch (action) {
+	case SQLITE_SELECT:
+	case SQLITE_RECURSIVE:
+		return SQLITE_OK;
+	case SQLITE_FUNCTION:
+		return is_harmless_function(b) ? SQLITE_OK : SQLITE_DENY;
+	case SQLITE_READ:
+		if (!is_granted_table(grant, a))
+			return SQLITE_DENY;
+		/* Secrets (password hashes, token keys) read as NULL, so that SELECT * works. */
+		return b && b[0] == '_' ? SQLITE_IGNORE : SQLITE_OK;
+	case SQLITE_INSERT:
+	case SQLITE_DELETE:
+		return grant->may_write && is_granted_table(grant, a) ? SQLITE_OK : SQLITE_DENY;
+	case SQLITE_UPDATE:
+		return grant->may_write && is_granted_table(grant, a) && b && b[0] != '_'
+			? SQLITE_OK
+			: SQLITE_DENY;
+	default:
+		return SQLITE_DENY;
+	}
+}
+
+static int on_progress(void *context)
+{
+	const struct store_conn *conn = context;
+	if (conn->job && atomic_load_explicit(&conn->job->is_cancelled, memory_order_relaxed))
+		return 1;
+	if (!conn->deadline_ns && !conn->grant)
+		return 0;
+	uint64_t now = clock_mono_ns();
+	if (conn->deadline_ns && now >= conn->deadline_ns)
+		return 1;
+	return conn->grant && now >= conn->grant->deadline_ns;
+}
+
+int grant_init(struct store_conn *conn, struct err *err)
+{
+	for (int i = 0; i < LIMITS_MAX; i++)
+		conn->own_limits[i] = sqlite3_limit(conn->db, limits[i][0], -1);
+	sqlite3_progress_handler(conn->db, PROGRESS_OPS, on_progress, conn);
+	int rc = sqlite3_set_authorizer(conn->db, authorize, conn);
+	if (rc != SQLITE_OK)
+		return ERR_SET(err, ERR_STATE, "cannot install the authorizer: %s",
+			sqlite3_errstr(rc));
+	return 0;
+}
+
+void store_set_grant(struct store_conn *conn, const struct store_grant *grant)
+{
+	bool had_one = conn->grant;
+	conn->grant = grant;
+	if (!grant && !had_one)
+		return;
+	memory_set_budget(grant ? FOREIGN_MEMORY_BYTES : 0);
+	if (!grant != had_one)
+		return;
+	for (int i = 0; i < LIMITS_MAX; i++)
+		sqlite3_limit(conn->db, limits[i][0], grant ? limits[i][1] : conn->own_limits[i]);
+}
+
+static enum store_outcome refuse(struct store_conn *conn, const char *why)
+{
+	bytes_to_string(bytes_of(why), conn->message, sizeof(conn->message));
+	return STORE_REFUSED;
+}
+
+/* text, and behind it what it was granted: statements of different grants never meet. */
+static bool make_key(const struct store_grant *grant, struct bytes text, struct bytes_buf *out)
+{
+	bytes_buf_append(out, text);
+	bytes_buf_append_byte(out, '\0');
+	bytes_buf_append_byte(out, grant->may_write ? 'w' : 'r');
+	for (size_t i = 0; i < grant->n_tables; i++) {
+		bytes_buf_append_byte(out, '\0');
+		bytes_buf_append(out, grant->tables[i]);
+	}
+	return !out->failed;
+}
+
+enum store_outcome store_prepare_foreign(
+	struct store_conn *conn, struct bytes sql, struct store_stmt **ret)
+{
+	if (!conn->grant) {
+		ERR_SET(&conn->err, ERR_STATE, "foreign SQL is prepared without a grant");
+		return STORE_FAULT;
+	}
+	if (sql.n > FOREIGN_TEXT_BYTES || memchr(sql.p ? sql.p : "", '\0', sql.n))
+		return refuse(conn, "the statement is too long, or holds a NUL");
+
+	DEFER(bytes_buf_fini) struct bytes_buf key;
+	bytes_buf_init(&key, FOREIGN_TEXT_BYTES + 65536);
+	if (!make_key(conn->grant, sql, &key))
+		return refuse(conn, "the grant names too many tables");
+
+	struct store_stmt *stmt;
+	enum store_outcome outcome = stmt_get(conn, sql, bytes_buf_view(&key), true, &stmt);
+	if (outcome != STORE_OK)
+		return outcome;
+	if (sqlite3_stmt_isexplain(stmt->handle))
+		return refuse(conn, "EXPLAIN is not allowed");
+	if (!conn->grant->may_write && !sqlite3_stmt_readonly(stmt->handle))
+		return refuse(conn, "the statement writes");
+	*ret = stmt;
+	return STORE_OK;
+}

@@ -1,0 +1,351 @@
+/*
+ * store.c - what runs when: the writer's batches, the pool of readers, the loops' own readers
+ *
+ *   jobs of all loops ──▶ serial queue ──▶ BEGIN                      one transaction, one fsync
+ *                                          SAVEPOINT · job 1 · RELEASE
+ *                                          SAVEPOINT · job 2 · ROLLBACK TO, RELEASE   (refused)
+ *                                          ...
+ *                                          COMMIT ──▶ done of each, on its loop
+ *
+ * While COMMIT waits for the disk, new jobs gather: the batch adapts to the disk by itself.
+ */
+#include "store.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "driver.h"
+
+#define BATCH_MAX       256     /* jobs of one transaction: bounds the wait of the first */
+#define READ_NOW_MAX_NS 1000000 /* 1 ms: what a loop may be kept from its other calls */
+
+struct store {
+	char *path;
+	struct executor *executor;
+	struct executor_serial *writer_queue;
+	struct store_conn *writer; /* only inside run_batch, and at open and close */
+
+	pthread_mutex_t lock; /* the reader pool */
+	pthread_cond_t reader_is_free;
+	struct store_conn **readers; /* the free ones, n_free of them */
+	unsigned n_free, n_open, n_readers;
+
+	/* One per loop, opened when a read of that loop first passes by; then only that loop's. */
+	_Atomic(struct store_conn *) *loop_readers;
+	unsigned n_loops;
+
+	_Atomic uint64_t n_writes, n_commits, n_reads, n_busy, commit_ns_total;
+	_Atomic unsigned write_queue;
+};
+
+static struct store_job *job_of(struct executor_job *job)
+{
+	return (struct store_job *)(void *)((char *)job - offsetof(struct store_job, job));
+}
+
+static void deliver_done(struct loop_message *message)
+{
+	struct store_job *job = (struct store_job *)(void *)((char *)message -
+		offsetof(struct store_job, message));
+	job->done(job);
+}
+
+/* The last touch: the owner may free the job before this returns. */
+static void finish(struct store_job *job)
+{
+	if (!job->loop) {
+		job->done(job);
+		return;
+	}
+	job->message.deliver = deliver_done;
+	loop_post(job->loop, &job->message);
+}
+
+static void refuse_busy(struct store *store, struct store_job *job)
+{
+	atomic_fetch_add_explicit(&store->n_busy, 1, memory_order_relaxed);
+	job->outcome = STORE_BUSY;
+	job->done(job);
+}
+
+/* ---- the writer ---- */
+
+static enum store_outcome commit(struct store *store)
+{
+	uint64_t start = clock_mono_ns();
+	enum store_outcome outcome = conn_commit(store->writer);
+	atomic_fetch_add_explicit(
+		&store->commit_ns_total, clock_mono_ns() - start, memory_order_relaxed);
+	if (outcome == STORE_OK)
+		atomic_fetch_add_explicit(&store->n_commits, 1, memory_order_relaxed);
+	return outcome;
+}
+
+/* One job in a transaction of its own. */
+static void run_alone(struct store *store, struct store_job *job)
+{
+	struct store_conn *conn = store->writer;
+	job->err = (struct err){ 0 };
+	conn_begin_job(conn, job, job->alone);
+	enum store_outcome outcome = conn_begin(conn);
+	if (outcome == STORE_OK)
+		outcome = job->run(job, conn);
+	/* The commit is not the job's to interrupt any more, and runs with our own rights. */
+	conn_end_job(conn, job, outcome);
+	if (outcome == STORE_OK) {
+		conn_begin_job(conn, job, false);
+		conn_end_job(conn, job, commit(store));
+	}
+	conn_rollback(conn);
+}
+
+/* One job inside the shared transaction. Returns false when the transaction is lost. */
+static bool run_in_savepoint(struct store_conn *conn, struct store_job *job)
+{
+	job->err = (struct err){ 0 };
+	conn_begin_job(conn, job, false);
+	if (store_savepoint(conn, "job") != STORE_OK)
+		return false;
+	enum store_outcome outcome = job->run(job, conn);
+	conn_end_job(conn, job, outcome);
+	if (!conn_in_transaction(conn))
+		return false;
+	if (outcome != STORE_OK && store_rollback_to(conn, "job") != STORE_OK)
+		return false;
+	return store_release(conn, "job") == STORE_OK;
+}
+
+/* Several jobs in one transaction. When it fails as a whole, nobody knows whose fault it was, so
+ * each runs again by itself and gets an outcome of its own. */
+static void run_shared(struct store *store, struct executor_job *jobs)
+{
+	struct store_conn *conn = store->writer;
+	bool is_whole = conn_begin(conn) == STORE_OK;
+	for (struct executor_job *job = jobs; job && is_whole; job = job->next)
+		is_whole = run_in_savepoint(conn, job_of(job));
+	if (is_whole && commit(store) == STORE_OK)
+		return;
+	conn_rollback(conn);
+	for (struct executor_job *job = jobs; job; job = job->next)
+		run_alone(store, job_of(job));
+}
+
+/* Cuts the jobs that can share a transaction off the front of the list. */
+static struct executor_job *cut_group(struct executor_job *jobs)
+{
+	struct executor_job *last = jobs;
+	if (!job_of(jobs)->alone)
+		while (last->next && !job_of(last->next)->alone)
+			last = last->next;
+	struct executor_job *rest = last->next;
+	last->next = NULL;
+	return rest;
+}
+
+static void run_batch(void *context, struct executor_job *jobs)
+{
+	struct store *store = context;
+	while (jobs) {
+		struct executor_job *rest = cut_group(jobs);
+		if (jobs->next)
+			run_shared(store, jobs);
+		else
+			run_alone(store, job_of(jobs));
+		while (jobs) {
+			struct executor_job *next = jobs->next;
+			atomic_fetch_add_explicit(&store->n_writes, 1, memory_order_relaxed);
+			atomic_fetch_sub_explicit(&store->write_queue, 1, memory_order_relaxed);
+			finish(job_of(jobs));
+			jobs = next;
+		}
+		jobs = rest;
+	}
+	conn_checkpoint(store->writer, false);
+}
+
+void store_write(struct store *store, struct store_job *job)
+{
+	job->store = store;
+	atomic_init(&job->is_cancelled, false);
+	atomic_fetch_add_explicit(&store->write_queue, 1, memory_order_relaxed);
+	if (executor_serial_submit(store->writer_queue, &job->job) == EXECUTOR_OK)
+		return;
+	atomic_fetch_sub_explicit(&store->write_queue, 1, memory_order_relaxed);
+	refuse_busy(store, job);
+}
+
+/* ---- the readers ---- */
+
+static struct store_conn *take_reader(struct store *store, struct err *err)
+{
+	struct store_conn *conn = NULL;
+	pthread_mutex_lock(&store->lock);
+	/* Those who hold one are other threads of the lane, whose jobs have deadlines. */
+	while (!store->n_free && store->n_open == store->n_readers)
+		pthread_cond_wait(&store->reader_is_free, &store->lock);
+	if (store->n_free)
+		conn = store->readers[--store->n_free];
+	else
+		store->n_open++;
+	pthread_mutex_unlock(&store->lock);
+	if (conn)
+		return conn;
+
+	if (conn_open(store->path, CONN_READER, 0, &conn, err) == 0)
+		return conn;
+	pthread_mutex_lock(&store->lock);
+	store->n_open--;
+	pthread_cond_signal(&store->reader_is_free);
+	pthread_mutex_unlock(&store->lock);
+	return NULL;
+}
+
+static void give_reader(struct store *store, struct store_conn *conn)
+{
+	pthread_mutex_lock(&store->lock);
+	store->readers[store->n_free++] = conn;
+	pthread_cond_signal(&store->reader_is_free);
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* So that the next store_read_now of this loop finds a connection. Not having one is no fault. */
+static void open_loop_reader(struct store *store, const struct loop *loop)
+{
+	if (!loop || loop_index(loop) >= store->n_loops)
+		return;
+	_Atomic(struct store_conn *) *slot = &store->loop_readers[loop_index(loop)];
+	if (atomic_load_explicit(slot, memory_order_acquire))
+		return;
+	struct store_conn *conn = NULL, *none = NULL;
+	struct err err;
+	if (conn_open(store->path, CONN_READER, 0, &conn, &err) < 0)
+		return;
+	if (!atomic_compare_exchange_strong(slot, &none, conn))
+		conn_close(conn);
+}
+
+static void run_read(struct executor_job *executor_job)
+{
+	struct store_job *job = job_of(executor_job);
+	struct store *store = job->store;
+	job->err = (struct err){ 0 };
+	struct store_conn *conn = take_reader(store, &job->err);
+	if (!conn) {
+		job->outcome = STORE_FAULT;
+		finish(job);
+		return;
+	}
+	conn_begin_job(conn, job, true);
+	enum store_outcome outcome = conn_begin(conn);
+	if (outcome == STORE_OK)
+		outcome = job->run(job, conn);
+	conn_end_job(conn, job, outcome);
+	conn_rollback(conn);
+	give_reader(store, conn);
+	atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
+	open_loop_reader(store, job->loop);
+	finish(job);
+}
+
+void store_read(struct store *store, struct store_job *job)
+{
+	job->store = store;
+	job->job.run = run_read;
+	atomic_init(&job->is_cancelled, false);
+	if (executor_submit(store->executor, EXECUTOR_SQL, &job->job) != EXECUTOR_OK)
+		refuse_busy(store, job);
+}
+
+enum store_outcome store_read_now(struct store *store, struct loop *loop, struct store_job *job)
+{
+	struct store_conn *conn = NULL;
+	if (loop_index(loop) < store->n_loops)
+		conn = atomic_load_explicit(
+			&store->loop_readers[loop_index(loop)], memory_order_acquire);
+	if (!conn)
+		return STORE_BUSY;
+	job->store = store;
+	job->err = (struct err){ 0 };
+	job->deadline_ns = clock_mono_ns() + READ_NOW_MAX_NS;
+	atomic_init(&job->is_cancelled, false);
+	conn_begin_job(conn, job, true);
+	conn_end_job(conn, job, job->run(job, conn));
+	atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
+	return job->outcome;
+}
+
+void store_cancel(struct store_job *job)
+{
+	atomic_store_explicit(&job->is_cancelled, true, memory_order_relaxed);
+}
+
+/* ---- opening ---- */
+
+int store_open(const struct store_config *config, struct executor *executor, struct store **ret,
+	struct err *err)
+{
+	DEFER(store_close) struct store *store = calloc(1, sizeof(*store));
+	if (!store)
+		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->reader_is_free, NULL);
+	store->executor = executor;
+	store->n_loops = config->n_loops;
+	store->n_readers = config->n_readers ? config->n_readers : 1;
+	store->path = strdup(config->path);
+	store->readers = calloc(store->n_readers, sizeof(struct store_conn *));
+	store->loop_readers = calloc(store->n_loops + 1u, sizeof(store->loop_readers[0]));
+	if (!store->path || !store->readers || !store->loop_readers)
+		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
+
+	if (conn_open(store->path, CONN_WRITER, config->size_limit_bytes, &store->writer, err) < 0)
+		return -1;
+	if (config->on_open &&
+		config->on_open(store->writer, config->on_open_context, err) < 0)
+		return -1;
+	struct store_job nobody = { 0 };
+	conn_end_job(store->writer, &nobody, STORE_OK); /* the statements that on_open used */
+	if (executor_serial_new(executor, EXECUTOR_SQL, config->write_queue_limit, BATCH_MAX,
+		    run_batch, store, &store->writer_queue, err) < 0)
+		return -1;
+	*ret = store;
+	store = NULL; /* handed over */
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	executor_serial_free(store->writer_queue);
+	for (unsigned i = 0; store->loop_readers && i < store->n_loops; i++)
+		conn_close(atomic_load(&store->loop_readers[i]));
+	assert(store->n_free == store->n_open); /* else a read is still running */
+	for (unsigned i = 0; i < store->n_free; i++)
+		conn_close(store->readers[i]);
+	if (store->writer)
+		conn_checkpoint(store->writer, true);
+	conn_close(store->writer);
+	pthread_cond_destroy(&store->reader_is_free);
+	pthread_mutex_destroy(&store->lock);
+	free(store->loop_readers);
+	free(store->readers);
+	free(store->path);
+	free(store);
+}
+
+void store_stats(const struct store *store, struct store_stats *ret)
+{
+	*ret = (struct store_stats){
+		.n_writes = atomic_load_explicit(&store->n_writes, memory_order_relaxed),
+		.n_commits = atomic_load_explicit(&store->n_commits, memory_order_relaxed),
+		.n_reads = atomic_load_explicit(&store->n_reads, memory_order_relaxed),
+		.n_busy = atomic_load_explicit(&store->n_busy, memory_order_relaxed),
+		.commit_ns_total = atomic_load_explicit(&store->commit_ns_total, memory_order_relaxed),
+		.write_queue = atomic_load_explicit(&store->write_queue, memory_order_relaxed),
+	};
+}
