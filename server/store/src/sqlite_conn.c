@@ -1,5 +1,6 @@
 /*
- * sqlite_conn.c - a connection to an SQLite database: how it is opened, its transactions, its errors
+ * sqlite_conn.c - a connection to an SQLite database: how it is opened, its transactions, its
+ * errors
  */
 #include "sqlite_conn.h"
 
@@ -124,7 +125,8 @@ static int run_pragma(sqlite3 *db, const char *sql, struct err *err)
 	return rc == SQLITE_OK ? 0 : -1;
 }
 
-/* Creates the file before the library would, so that it and its log are never readable by others. */
+/* Creates the file before the library would, so that it and its log are never readable by others.
+ */
 static int create_file(const char *path, struct err *err)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -187,7 +189,7 @@ int conn_open(const char *path, enum conn_role role, uint64_t size_limit_bytes,
 		return ERR_SET(err, ERR_NOMEM, "no memory for a database connection");
 	conn->role = role;
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW |
-		(role == CONN_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
+		    (role == CONN_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
 	int rc = sqlite3_open_v2(path, &conn->db, flags, NULL);
 	if (rc != SQLITE_OK)
 		return ERR_SET(err, err_code_of(rc & 0xff), "cannot open the database %s: %s", path,
@@ -217,8 +219,8 @@ static enum store_outcome run_fixed(struct store_conn *conn, struct bytes sql)
 
 enum store_outcome conn_begin(struct store_conn *conn)
 {
-	return run_fixed(conn,
-		conn->role == CONN_WRITER ? BYTES("BEGIN IMMEDIATE") : BYTES("BEGIN"));
+	return run_fixed(
+		conn, conn->role == CONN_WRITER ? BYTES("BEGIN IMMEDIATE") : BYTES("BEGIN"));
 }
 
 enum store_outcome conn_commit(struct store_conn *conn)

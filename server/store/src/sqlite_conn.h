@@ -42,7 +42,8 @@ struct store_conn {
 	const struct store_job *job;
 
 	const struct store_grant *grant; /* NULL: the SQL is ours */
-	int own_limits[LIMITS_MAX];      /* of sqlite3_limit, to go back to */
+	bool has_table_functions;
+	int own_limits[LIMITS_MAX]; /* of sqlite3_limit, to go back to */
 
 	/* what went wrong last */
 	struct err err;

@@ -112,6 +112,7 @@ int memory_init(struct err *err)
 {
 	pthread_once(&once, configure);
 	if (once_rc != SQLITE_OK)
-		return ERR_SET(err, ERR_STATE, "sqlite cannot be set up: %s", sqlite3_errstr(once_rc));
+		return ERR_SET(
+			err, ERR_STATE, "sqlite cannot be set up: %s", sqlite3_errstr(once_rc));
 	return 0;
 }

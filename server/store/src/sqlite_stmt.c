@@ -85,15 +85,13 @@ static enum store_outcome stmt_new(struct store_conn *conn, struct bytes text, s
 		return STORE_FAULT;
 	}
 	memcpy(own_key, key.p, key.n);
-	*stmt = (struct store_stmt){ .conn = conn,
-		.hash = hash,
-		.key = own_key,
-		.n_key = key.n,
-		.is_foreign = is_foreign };
+	*stmt = (struct store_stmt){
+		.conn = conn, .hash = hash, .key = own_key, .n_key = key.n, .is_foreign = is_foreign
+	};
 
 	const char *tail = NULL;
-	int rc = sqlite3_prepare_v3(conn->db, text.p, (int)text.n, SQLITE_PREPARE_PERSISTENT,
-		&stmt->handle, &tail);
+	int rc = sqlite3_prepare_v3(
+		conn->db, text.p, (int)text.n, SQLITE_PREPARE_PERSISTENT, &stmt->handle, &tail);
 	enum store_outcome outcome = STORE_OK;
 	if (rc != SQLITE_OK) {
 		outcome = conn_fail(conn, rc);
@@ -181,8 +179,8 @@ void store_bind_text(struct store_stmt *stmt, int index, struct bytes text)
 
 void store_bind_blob(struct store_stmt *stmt, int index, struct bytes blob)
 {
-	note_bind(stmt, sqlite3_bind_blob64(stmt->handle, index, blob.p ? blob.p : "", blob.n,
-				SQLITE_STATIC));
+	note_bind(stmt, sqlite3_bind_blob64(
+				stmt->handle, index, blob.p ? blob.p : "", blob.n, SQLITE_STATIC));
 }
 
 int store_parameter(struct store_stmt *stmt, const char *name)
@@ -229,8 +227,8 @@ enum store_outcome store_exec(struct store_stmt *stmt, int64_t *ret_changes)
 	}
 	if (ret_changes)
 		*ret_changes = sqlite3_total_changes64(stmt->conn->db) == before
-			? 0
-			: sqlite3_changes64(stmt->conn->db);
+				       ? 0
+				       : sqlite3_changes64(stmt->conn->db);
 	sqlite3_reset(stmt->handle);
 	return STORE_OK;
 }
@@ -274,8 +272,8 @@ double store_column_double(struct store_stmt *stmt, int column)
 struct bytes store_column_text(struct store_stmt *stmt, int column)
 {
 	const void *p = sqlite3_column_type(stmt->handle, column) == SQLITE_BLOB
-		? sqlite3_column_blob(stmt->handle, column)
-		: sqlite3_column_text(stmt->handle, column);
+				? sqlite3_column_blob(stmt->handle, column)
+				: sqlite3_column_text(stmt->handle, column);
 	if (!p)
 		return (struct bytes){ NULL, 0 };
 	return (struct bytes){ p, (size_t)sqlite3_column_bytes(stmt->handle, column) };

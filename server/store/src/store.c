@@ -49,8 +49,8 @@ static struct store_job *job_of(struct executor_job *job)
 
 static void deliver_done(struct loop_message *message)
 {
-	struct store_job *job = (struct store_job *)(void *)((char *)message -
-		offsetof(struct store_job, message));
+	struct store_job *job =
+		(struct store_job *)(void *)((char *)message - offsetof(struct store_job, message));
 	job->done(job);
 }
 
@@ -304,8 +304,7 @@ int store_open(const struct store_config *config, struct executor *executor, str
 
 	if (conn_open(store->path, CONN_WRITER, config->size_limit_bytes, &store->writer, err) < 0)
 		return -1;
-	if (config->on_open &&
-		config->on_open(store->writer, config->on_open_context, err) < 0)
+	if (config->on_open && config->on_open(store->writer, config->on_open_context, err) < 0)
 		return -1;
 	struct store_job nobody = { 0 };
 	conn_end_job(store->writer, &nobody, STORE_OK); /* the statements that on_open used */
@@ -345,7 +344,8 @@ void store_stats(const struct store *store, struct store_stats *ret)
 		.n_commits = atomic_load_explicit(&store->n_commits, memory_order_relaxed),
 		.n_reads = atomic_load_explicit(&store->n_reads, memory_order_relaxed),
 		.n_busy = atomic_load_explicit(&store->n_busy, memory_order_relaxed),
-		.commit_ns_total = atomic_load_explicit(&store->commit_ns_total, memory_order_relaxed),
+		.commit_ns_total =
+			atomic_load_explicit(&store->commit_ns_total, memory_order_relaxed),
 		.write_queue = atomic_load_explicit(&store->write_queue, memory_order_relaxed),
 	};
 }

@@ -33,7 +33,8 @@ static int refuse_held(int fd, const char *folder, struct err *err)
 	holder[n > 0 ? n : 0] = '\0';
 	long pid = strtol(holder, NULL, 10);
 	return ERR_SET(err, ERR_STATE,
-		"the data folder %.120s is in use by another Tenon server (process %ld)", folder, pid);
+		"the data folder %.120s is in use by another Tenon server (process %ld)", folder,
+		pid);
 }
 
 int store_lock_take(const char *folder, struct store_lock **ret, struct err *err)

@@ -1,0 +1,500 @@
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "store.h"
+#include "store_lock.h"
+
+/* A database in a folder of its own, a loop that this thread runs, and an executor. */
+struct fixture {
+	char folder[64], path[96];
+	struct loop *loop;
+	struct executor *executor;
+	struct store *store;
+	unsigned n_waiting; /* jobs whose done has not come yet */
+};
+
+static struct fixture fix;
+
+static void open_store(uint64_t size_limit_bytes, unsigned queue_limit)
+{
+	struct store_config config = { .path = fix.path,
+		.n_loops = 1,
+		.n_readers = 2,
+		.write_queue_limit = queue_limit,
+		.size_limit_bytes = size_limit_bytes };
+	struct err err = { 0 };
+	CU_ASSERT_EQUAL_FATAL(store_open(&config, fix.executor, &fix.store, &err), 0);
+}
+
+static void setup(void)
+{
+	struct err err = { 0 };
+	memset(&fix, 0, sizeof(fix));
+	strcpy(fix.folder, "/tmp/tenon-store-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fix.folder));
+	snprintf(fix.path, sizeof(fix.path), "%s/data.db", fix.folder);
+	struct executor_config config = { { 2, 1, 1 }, { 1000, 10, 10 } };
+	CU_ASSERT_EQUAL_FATAL(executor_new(&config, &fix.executor, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(loop_new(0, &fix.loop, &err), 0);
+	open_store(0, 1000);
+}
+
+static void teardown(void)
+{
+	store_close(fix.store);
+	executor_free(fix.executor);
+	loop_free(fix.loop);
+	char command[128];
+	snprintf(command, sizeof(command), "rm -rf %s", fix.folder);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+struct job {
+	struct store_job store;
+	const char *sql, *then;    /* run in this order; then is optional */
+	enum store_outcome result; /* what run returns when the statements went well */
+	const struct store_grant *grant;
+	bool ignore_refusal;
+	int64_t value, changes;
+	int64_t sleep_ms;
+	unsigned n_runs;
+	bool was_delivered, committed_before_done;
+	char text[64];
+};
+
+static enum store_outcome run_one(struct job *job, struct store_conn *conn, const char *sql)
+{
+	struct store_stmt *stmt;
+	enum store_outcome outcome = job->grant ? store_prepare_foreign(conn, bytes_of(sql), &stmt)
+						: store_prepare(conn, bytes_of(sql), &stmt);
+	if (outcome != STORE_OK)
+		return outcome;
+	if (store_n_columns(stmt) == 0)
+		return store_exec(stmt, &job->changes);
+	bool has_row;
+	outcome = store_step(stmt, &has_row);
+	if (outcome == STORE_OK && has_row) {
+		job->value = store_column_int64(stmt, 0);
+		bytes_to_string(store_column_text(stmt, 0), job->text, sizeof(job->text));
+	} else if (outcome == STORE_OK) {
+		job->value = -1;
+	}
+	return outcome;
+}
+
+static enum store_outcome run_job(struct store_job *store_job, struct store_conn *conn)
+{
+	struct job *job = (struct job *)store_job;
+	job->n_runs++;
+	if (job->sleep_ms)
+		usleep((useconds_t)job->sleep_ms * 1000);
+	store_set_grant(conn, job->grant);
+	enum store_outcome outcome = run_one(job, conn, job->sql);
+	if (outcome == STORE_OK && job->then)
+		outcome = run_one(job, conn, job->then);
+	return outcome == STORE_OK ? job->result : outcome;
+}
+
+static void done_job(struct store_job *store_job)
+{
+	struct job *job = (struct job *)store_job;
+	job->was_delivered = true;
+	struct store_stats stats;
+	store_stats(fix.store, &stats);
+	job->committed_before_done = stats.n_commits > 0;
+	if (--fix.n_waiting == 0)
+		loop_stop(fix.loop);
+}
+
+static void submit(struct job *job, bool is_write)
+{
+	job->store.run = run_job;
+	job->store.done = done_job;
+	job->store.loop = fix.loop;
+	fix.n_waiting++;
+	if (is_write)
+		store_write(fix.store, &job->store);
+	else
+		store_read(fix.store, &job->store);
+}
+
+static void wait_all(void)
+{
+	struct err err;
+	if (fix.n_waiting)
+		CU_ASSERT_EQUAL(loop_run(fix.loop, &err), 0);
+}
+
+static enum store_outcome write_sql(const char *sql)
+{
+	struct job job = { .sql = sql };
+	submit(&job, true);
+	wait_all();
+	return job.store.outcome;
+}
+
+static int64_t read_int(const char *sql)
+{
+	struct job job = { .sql = sql };
+	submit(&job, false);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_OK);
+	return job.value;
+}
+
+static enum store_outcome foreign(const char *sql, bool may_write, struct job *job)
+{
+	static const struct bytes tables[] = { { "items", 5 }, { "_secret", 7 }, { "users", 5 } };
+	struct store_grant grant = { tables, 3, may_write, clock_mono_ns() + 100000000 };
+	struct job own = { 0 };
+	job = job ? job : &own;
+	*job = (struct job){ .sql = sql, .grant = &grant };
+	job->store.alone = true;
+	submit(job, true);
+	wait_all();
+	return job->store.outcome;
+}
+
+static void a_write_is_committed_before_done_and_read_back(void)
+{
+	setup();
+	CU_ASSERT_EQUAL(
+		write_sql("CREATE TABLE items(id TEXT PRIMARY KEY, n INT) STRICT"), STORE_OK);
+	struct job job = { .sql = "INSERT INTO items VALUES('a', 7)" };
+	submit(&job, true);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(job.changes, 1);
+	CU_ASSERT(job.committed_before_done);
+	CU_ASSERT_EQUAL(read_int("SELECT n FROM items WHERE id='a'"), 7);
+	struct stat st;
+	CU_ASSERT_EQUAL_FATAL(stat(fix.path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	teardown();
+}
+
+static void jobs_that_arrive_together_share_one_commit(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT)");
+	struct store_stats before, after;
+	store_stats(fix.store, &before);
+	/* The first keeps the writer busy while the others gather behind it. */
+	struct job jobs[21] = { { .sql = "INSERT INTO items VALUES(0)", .sleep_ms = 50 } };
+	submit(&jobs[0], true);
+	usleep(10000);
+	for (int i = 1; i <= 20; i++) {
+		jobs[i].sql = "INSERT INTO items VALUES(1)";
+		submit(&jobs[i], true);
+	}
+	wait_all();
+	store_stats(fix.store, &after);
+	CU_ASSERT_EQUAL(after.n_commits - before.n_commits, 2);
+	CU_ASSERT_EQUAL(after.n_writes - before.n_writes, 21);
+	CU_ASSERT_EQUAL(after.write_queue, 0);
+	CU_ASSERT_EQUAL(read_int("SELECT count(*) FROM items"), 21);
+	teardown();
+}
+
+static void a_refused_job_is_taken_back_and_its_neighbours_stay(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT UNIQUE)");
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .sleep_ms = 30 },
+		{ .sql = "INSERT INTO items VALUES(2)" },
+		{ .sql = "INSERT INTO items VALUES(3)", .result = STORE_REFUSED },
+		{ .sql = "INSERT INTO items VALUES(4)", .then = "INSERT INTO items VALUES(2)" },
+		{ .sql = "INSERT INTO items VALUES(5)" } };
+	submit(&jobs[0], true);
+	usleep(5000);
+	for (int i = 1; i < 5; i++)
+		submit(&jobs[i], true);
+	wait_all();
+	CU_ASSERT_EQUAL(jobs[1].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(jobs[2].store.outcome, STORE_REFUSED);
+	CU_ASSERT_EQUAL(jobs[3].store.outcome, STORE_CONFLICT);
+	CU_ASSERT_EQUAL(jobs[3].store.conflict, STORE_CONFLICT_UNIQUE);
+	CU_ASSERT_STRING_EQUAL(jobs[3].store.conflict_columns, "items.id");
+	CU_ASSERT_EQUAL(jobs[4].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(jobs[4].n_runs, 1);
+	CU_ASSERT_EQUAL(read_int("SELECT sum(id) FROM items"), 1 + 2 + 5);
+	teardown();
+}
+
+static void a_lost_transaction_runs_each_job_again_alone(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT UNIQUE)");
+	write_sql("INSERT INTO items VALUES(9)");
+	/* OR ROLLBACK takes the whole transaction, the neighbours' work included. */
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .sleep_ms = 30 },
+		{ .sql = "INSERT INTO items VALUES(2)" },
+		{ .sql = "INSERT OR ROLLBACK INTO items VALUES(9)" },
+		{ .sql = "INSERT INTO items VALUES(3)" } };
+	submit(&jobs[0], true);
+	usleep(5000);
+	for (int i = 1; i < 4; i++)
+		submit(&jobs[i], true);
+	wait_all();
+	CU_ASSERT_EQUAL(jobs[1].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(jobs[1].n_runs, 2);
+	CU_ASSERT_EQUAL(jobs[2].store.outcome, STORE_CONFLICT);
+	CU_ASSERT_EQUAL(jobs[3].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(read_int("SELECT sum(id) FROM items"), 9 + 1 + 2 + 3);
+	teardown();
+}
+
+static void a_full_database_fails_its_job_and_keeps_what_was_there(void)
+{
+	setup();
+	store_close(fix.store);
+	open_store(20 * 4096, 100);
+	CU_ASSERT_EQUAL(write_sql("CREATE TABLE items(id INT, pad TEXT)"), STORE_OK);
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1, '')", .sleep_ms = 30 },
+		{ .sql = "INSERT INTO items VALUES(2, '')" },
+		{ .sql = "INSERT INTO items VALUES(3, printf('%.*c', 200000, 'x'))" },
+		{ .sql = "INSERT INTO items VALUES(4, '')" } };
+	submit(&jobs[0], true);
+	usleep(5000);
+	for (int i = 1; i < 4; i++)
+		submit(&jobs[i], true);
+	wait_all();
+	CU_ASSERT_EQUAL(jobs[1].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(jobs[2].store.outcome, STORE_FULL);
+	CU_ASSERT_EQUAL(jobs[3].store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(read_int("SELECT sum(id) FROM items"), 1 + 2 + 4);
+	teardown();
+}
+
+static void a_full_queue_answers_busy_before_it_returns(void)
+{
+	setup();
+	store_close(fix.store);
+	open_store(0, 1);
+	struct job jobs[4] = { { .sql = "SELECT 1", .sleep_ms = 50 }, { .sql = "SELECT 1" },
+		{ .sql = "SELECT 1" }, { .sql = "SELECT 1" } };
+	submit(&jobs[0], true);
+	usleep(10000);
+	for (int i = 1; i < 4; i++)
+		submit(&jobs[i], true);
+	CU_ASSERT(jobs[3].was_delivered);
+	CU_ASSERT_EQUAL(jobs[3].store.outcome, STORE_BUSY);
+	CU_ASSERT_EQUAL(jobs[3].n_runs, 0);
+	wait_all();
+	CU_ASSERT_EQUAL(jobs[0].store.outcome, STORE_OK);
+	teardown();
+}
+
+static void a_reader_cannot_write(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT)");
+	struct job job = { .sql = "INSERT INTO items VALUES(1)" };
+	submit(&job, false);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_FAULT);
+	CU_ASSERT_EQUAL(read_int("SELECT count(*) FROM items"), 0);
+	teardown();
+}
+
+#define ENDLESS "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT max(x) FROM c"
+
+static void a_read_past_its_deadline_or_cancelled_is_interrupted(void)
+{
+	setup();
+	struct job job = { .sql = ENDLESS };
+	job.store.deadline_ns = clock_mono_ns() + 20000000;
+	submit(&job, false);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_FAULT);
+	CU_ASSERT_EQUAL(job.store.err.code, ERR_TIMEOUT);
+
+	struct job cancelled = { .sql = ENDLESS };
+	submit(&cancelled, false);
+	usleep(5000);
+	store_cancel(&cancelled.store);
+	wait_all();
+	CU_ASSERT_EQUAL(cancelled.store.outcome, STORE_FAULT);
+	teardown();
+}
+
+static void read_now_answers_on_the_loop_once_its_reader_is_open(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT)");
+	struct job job = { .sql = "SELECT count(*) FROM items" };
+	job.store.run = run_job;
+	CU_ASSERT_EQUAL(store_read_now(fix.store, fix.loop, &job.store), STORE_BUSY);
+	read_int("SELECT 1");
+	CU_ASSERT_EQUAL(store_read_now(fix.store, fix.loop, &job.store), STORE_OK);
+	CU_ASSERT_EQUAL(job.value, 0);
+	/* It sees what was committed since, and a changed schema. */
+	write_sql("INSERT INTO items VALUES(5)");
+	write_sql("ALTER TABLE items ADD COLUMN more TEXT");
+	CU_ASSERT_EQUAL(store_read_now(fix.store, fix.loop, &job.store), STORE_OK);
+	CU_ASSERT_EQUAL(job.value, 1);
+	struct job slow = { .sql = ENDLESS };
+	slow.store.run = run_job;
+	CU_ASSERT_EQUAL(store_read_now(fix.store, fix.loop, &slow.store), STORE_FAULT);
+	CU_ASSERT_EQUAL(slow.store.err.code, ERR_TIMEOUT);
+	teardown();
+}
+
+static void make_foreign_tables(void)
+{
+	write_sql("CREATE TABLE items(id INT, n INT, name TEXT)");
+	write_sql("CREATE TABLE other(id INT)");
+	write_sql("CREATE TABLE _secret(id INT)");
+	write_sql("CREATE TABLE users(id INT, _password_hash TEXT)");
+	write_sql("INSERT INTO items VALUES(1, 10, 'bolt')");
+	write_sql("INSERT INTO users VALUES(1, 'hash')");
+}
+
+static void foreign_sql_reaches_its_grant_and_nothing_else(void)
+{
+	setup();
+	make_foreign_tables();
+	struct job job;
+	CU_ASSERT_EQUAL(foreign("SELECT n FROM items WHERE id=1;", false, &job), STORE_OK);
+	CU_ASSERT_EQUAL(job.value, 10);
+	CU_ASSERT_EQUAL(
+		foreign("WITH c AS (SELECT n FROM items) SELECT max(n) FROM c", false, &job),
+		STORE_OK);
+	CU_ASSERT_EQUAL(foreign("SELECT value FROM json_each('[3]')", false, &job), STORE_OK);
+	CU_ASSERT_EQUAL(foreign("UPDATE items SET n=n-1 WHERE id=1", true, &job), STORE_OK);
+	CU_ASSERT_EQUAL(job.changes, 1);
+	/* Columns with secrets read as NULL. */
+	CU_ASSERT_EQUAL(foreign("SELECT _password_hash FROM users", false, &job), STORE_OK);
+	CU_ASSERT_STRING_EQUAL(job.text, "");
+
+	static const char *const refused[] = { "SELECT * FROM other", "SELECT * FROM _secret",
+		"SELECT * FROM sqlite_schema", "SELECT * FROM sqlite_master",
+		"SELECT * FROM pragma_table_info('items')", "PRAGMA journal_mode=DELETE",
+		"ATTACH ':memory:' AS x", "CREATE TABLE x(a)", "CREATE TEMP TABLE x(a)",
+		"DROP TABLE items", "ALTER TABLE items ADD COLUMN x", "BEGIN", "COMMIT", "ROLLBACK",
+		"SAVEPOINT x", "RELEASE job", "VACUUM", "VACUUM INTO '/tmp/x'", "EXPLAIN SELECT 1",
+		"EXPLAIN QUERY PLAN SELECT 1", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE items",
+		"", "-- nothing", "SELECT load_extension('x')", "SELECT randomblob(10)",
+		"SELECT zeroblob(1000000000)", "SELECT sqlite_version()", "SELECT * FROM dbstat",
+		"SELECT * FROM sqlite_stmt", "INSERT INTO other VALUES(1)",
+		"SELECT (SELECT id FROM other)", "UPDATE items SET n=(SELECT count(*) FROM other)",
+		"UPDATE users SET _password_hash='x'", "DELETE FROM sqlite_sequence",
+		"SELECT fts3_tokenizer('x')", "REINDEX", "ANALYZE", "SELECT 'a' FROM nosuch",
+		"SELECT abs(-9223372036854775808)", "garbage" };
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (foreign(refused[i], true, &job) != STORE_REFUSED) {
+			printf("not refused: %s\n", refused[i]);
+			CU_FAIL("a foreign statement got through");
+		}
+	CU_ASSERT_EQUAL(foreign("DELETE FROM items", false, &job), STORE_REFUSED);
+	CU_ASSERT_EQUAL(read_int("SELECT count(*) FROM items"), 1);
+	/* Own SQL is free again afterwards. */
+	CU_ASSERT_EQUAL(write_sql("INSERT INTO other VALUES(1)"), STORE_OK);
+	teardown();
+}
+
+static void a_cached_foreign_statement_does_not_serve_another_grant(void)
+{
+	setup();
+	make_foreign_tables();
+	static const struct bytes wide[] = { { "items", 5 }, { "other", 5 } };
+	struct store_grant grant = { wide, 2, false, CLOCK_NEVER };
+	struct job job = { .sql = "SELECT count(*) FROM other", .grant = &grant };
+	job.store.alone = true;
+	submit(&job, true);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_OK);
+	CU_ASSERT_EQUAL(foreign("SELECT count(*) FROM other", false, NULL), STORE_REFUSED);
+	CU_ASSERT_EQUAL(foreign("SELECT count(*) FROM other", true, NULL), STORE_REFUSED);
+	teardown();
+}
+
+static void foreign_bombs_end_at_their_deadline_or_memory(void)
+{
+	setup();
+	make_foreign_tables();
+	uint64_t start = clock_mono_ns();
+	CU_ASSERT_EQUAL(foreign(ENDLESS, false, NULL), STORE_FAULT);
+	struct job job;
+	/* Rows of a megabyte, kept by a sort: memory ends before time does, or the other way round.
+	 */
+	enum store_outcome outcome = foreign(
+		"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c LIMIT 100000) "
+		"SELECT x, printf('%.*c', 900000, 'x') AS p FROM c ORDER BY p DESC",
+		false, &job);
+	CU_ASSERT(outcome == STORE_REFUSED || outcome == STORE_FAULT);
+	CU_ASSERT(clock_mono_ns() - start < 2 * CLOCK_NS_PER_S);
+	CU_ASSERT_EQUAL(write_sql("INSERT INTO items VALUES(2, 1, 'nut')"), STORE_OK);
+	teardown();
+}
+
+static void the_data_survives_close_and_open(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT)");
+	write_sql("INSERT INTO items VALUES(3)");
+	store_close(fix.store);
+	open_store(0, 10);
+	CU_ASSERT_EQUAL(read_int("SELECT id FROM items"), 3);
+	teardown();
+}
+
+static void more_statements_than_the_cache_holds_still_run(void)
+{
+	setup();
+	for (int i = 0; i < 300; i++) {
+		char sql[64];
+		snprintf(sql, sizeof(sql), "SELECT %d", i);
+		CU_ASSERT_EQUAL(read_int(sql), i);
+	}
+	teardown();
+}
+
+static void a_second_taker_of_the_folder_lock_is_told_who_holds_it(void)
+{
+	char folder[] = "/tmp/tenon-lock-XXXXXX";
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	struct store_lock *lock = NULL, *second = NULL;
+	struct err err = { 0 };
+	CU_ASSERT_EQUAL_FATAL(store_lock_take(folder, &lock, &err), 0);
+	CU_ASSERT_EQUAL(store_lock_take(folder, &second, &err), -1);
+	CU_ASSERT_EQUAL(err.code, ERR_STATE);
+	char pid[32];
+	snprintf(pid, sizeof(pid), "process %d", (int)getpid());
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, pid));
+	store_lock_give(lock);
+	CU_ASSERT_EQUAL(store_lock_take(folder, &second, &err), 0);
+	store_lock_give(second);
+	char path[64];
+	snprintf(path, sizeof(path), "%s/lock", folder);
+	unlink(path);
+	rmdir(folder);
+}
+
+static const struct unit_test tests[] = {
+	UNIT(a_write_is_committed_before_done_and_read_back),
+	UNIT(jobs_that_arrive_together_share_one_commit),
+	UNIT(a_refused_job_is_taken_back_and_its_neighbours_stay),
+	UNIT(a_lost_transaction_runs_each_job_again_alone),
+	UNIT(a_full_database_fails_its_job_and_keeps_what_was_there),
+	UNIT(a_full_queue_answers_busy_before_it_returns),
+	UNIT(a_reader_cannot_write),
+	UNIT(a_read_past_its_deadline_or_cancelled_is_interrupted),
+	UNIT(read_now_answers_on_the_loop_once_its_reader_is_open),
+	UNIT(foreign_sql_reaches_its_grant_and_nothing_else),
+	UNIT(a_cached_foreign_statement_does_not_serve_another_grant),
+	UNIT(foreign_bombs_end_at_their_deadline_or_memory),
+	UNIT(the_data_survives_close_and_open),
+	UNIT(more_statements_than_the_cache_holds_still_run),
+	UNIT(a_second_taker_of_the_folder_lock_is_told_who_holds_it),
+};
+
+UNIT_MAIN("store", tests)
