@@ -1,9 +1,9 @@
 /*
  * egress_client.h - a blocking HTTP client for the commands that talk to a running server
  *
- * One request, one answer, on the calling thread; the connection is kept for the next request. It follows no
- * redirect, uses no proxy and no cookie. It is for our own commands on a terminal: the core's loops and what
- * plugins ask for never come here.
+ * One request, one answer, on the calling thread; the connection is kept for the next request. It
+ * follows no redirect, uses no proxy and no cookie. It is for our own commands on a terminal: the
+ * core's loops and what plugins ask for never come here.
  *
  * Threads: a client belongs to one thread. Memory: the answer's body is the caller's bytes_buf.
  */
@@ -28,9 +28,10 @@ int egress_client_new(const char *base_url, const struct egress_client_header *h
 /* Takes NULL. */
 void egress_client_free(struct egress_client *client);
 
-/* Sends method and body to path (which starts with '/'). content_type NULL means that there is no body.
- * Returns 0 with the status and the body appended to out (up to its maximum), or -1: ERR_UNAVAILABLE when
- * nobody answers, ERR_TIMEOUT, ERR_LIMIT when the body is longer than out may grow. */
+/* Sends method and body to path (which starts with '/'). content_type NULL means that there is no
+ * body. Returns 0 with the status and the body appended to out (up to its maximum), or -1:
+ * ERR_UNAVAILABLE when nobody answers, ERR_TIMEOUT, ERR_LIMIT when the body is longer than out may
+ * grow. */
 int egress_client_send(struct egress_client *client, const char *method, const char *path,
 	const char *content_type, struct bytes body, unsigned timeout_ms, unsigned *ret_status,
 	struct bytes_buf *out, struct err *err);

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct args_option *find(struct args_option *options, size_t n, const char *name, size_t length)
+static struct args_option *find(
+	struct args_option *options, size_t n, const char *name, size_t length)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
+		if (strlen(options[i].name) == length &&
+			strncmp(options[i].name, name, length) == 0)
 			return &options[i];
 	return NULL;
 }
@@ -38,7 +40,8 @@ bool args_parse(int argc, char *const *argv, struct args_option *options, size_t
 		size_t length = strcspn(word, "=");
 		struct args_option *option = find(options, n_options, word, length);
 		if (!option) {
-			fprintf(stderr, "tenon: unknown option '%.*s'; --help lists them\n", (int)length, word);
+			fprintf(stderr, "tenon: unknown option '%.*s'; --help lists them\n",
+				(int)length, word);
 			return false;
 		}
 		if (!option->value_name) {
@@ -52,8 +55,8 @@ bool args_parse(int argc, char *const *argv, struct args_option *options, size_t
 		} else if (i + 1 < argc) {
 			option->value = argv[++i];
 		} else {
-			fprintf(stderr, "tenon: %s needs a value: %s %s\n", option->name, option->name,
-				option->value_name);
+			fprintf(stderr, "tenon: %s needs a value: %s %s\n", option->name,
+				option->name, option->value_name);
 			return false;
 		}
 	}

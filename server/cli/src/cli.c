@@ -25,11 +25,14 @@ static const struct {
 
 static void usage(FILE *to)
 {
-	fprintf(to, "Tenon " CLI_VERSION ": an application backend whose tenants extend it with native plugins\n\n"
+	fprintf(to, "Tenon " CLI_VERSION
+		    ": an application backend whose tenants extend it with native plugins\n\n"
 		    "usage: tenon COMMAND [--data DIR] [--json] ...\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-9s %-50s %s\n", commands[i].name, commands[i].usage, commands[i].help);
-	fprintf(to, "\nThe data folder is ./tenon-data unless --data says otherwise. tenon COMMAND --help tells more.\n"
+		fprintf(to, "  %-9s %-50s %s\n", commands[i].name, commands[i].usage,
+			commands[i].help);
+	fprintf(to, "\nThe data folder is ./tenon-data unless --data says otherwise. tenon COMMAND "
+		    "--help tells more.\n"
 		    "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n");
 }
 

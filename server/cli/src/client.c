@@ -54,9 +54,9 @@ static bool is_answered(struct client *client)
 	unsigned status = 0;
 
 	bytes_buf_init(&out, 4096);
-	return egress_client_send(client->http, "GET", "/healthz", NULL, (struct bytes){ 0 }, 2000, &status,
-		       &out, NULL) == 0 &&
-		status == 200;
+	return egress_client_send(client->http, "GET", "/healthz", NULL, (struct bytes){ 0 }, 2000,
+		       &status, &out, NULL) == 0 &&
+	       status == 200;
 }
 
 int client_open(const char *data_folder, bool wants_json, struct client *ret, struct err *err)
@@ -70,9 +70,11 @@ int client_open(const char *data_folder, bool wants_json, struct client *ret, st
 	egress_client_free(client.http);
 	client.http = NULL;
 
-	struct core_config config = {
-		.data_folder = data_folder, .address = "127.0.0.1", .port = 0, .n_loops = 1, .is_private = true
-	};
+	struct core_config config = { .data_folder = data_folder,
+		.address = "127.0.0.1",
+		.port = 0,
+		.n_loops = 1,
+		.is_private = true };
 	if (core_open(&config, &client.own, err) < 0)
 		return -1;
 	if (core_start(client.own, err) < 0 || connect_to(data_folder, &client, err) < 0) {
@@ -93,7 +95,8 @@ void client_close(struct client *client)
 	*client = (struct client){ 0 };
 }
 
-/* The text of a member of a JSON object, "" when it has none. Strings come without quotation marks. */
+/* The text of a member of a JSON object, "" when it has none. Strings come without quotation marks.
+ */
 static void cell(struct bytes object, const char *column, char out[static CELL_MAX + 1])
 {
 	char pointer[64] = "/";
@@ -131,23 +134,26 @@ static void tell_refusal(const char *method, const char *path, unsigned status, 
 		cell(answer, "traceId", trace);
 		if (text_json_find(answer, BYTES("/message"), &value) == TEXT_JSON_FOUND)
 			fprintf(stderr, "tenon: %.*s\n", (int)value.n, value.p);
-		if (text_json_find(answer, BYTES("/data"), &value) == TEXT_JSON_FOUND && value.n > 2)
+		if (text_json_find(answer, BYTES("/data"), &value) == TEXT_JSON_FOUND &&
+			value.n > 2)
 			fprintf(stderr, "tenon: %.*s\n", (int)value.n, value.p);
 	}
 	if (!value.p)
-		fprintf(stderr, "tenon: %s %s was answered with %u %s\n", method, path, status, message);
+		fprintf(stderr, "tenon: %s %s was answered with %u %s\n", method, path, status,
+			message);
 	if (trace[0])
-		fprintf(stderr, "tenon: trace id %s (tenon audit query --trace %s)\n", trace, trace);
+		fprintf(stderr, "tenon: trace id %s (tenon audit query --trace %s)\n", trace,
+			trace);
 }
 
-int client_send(struct client *client, const char *method, const char *path, const char *content_type,
-	struct bytes body, unsigned timeout_ms, struct bytes_buf *out)
+int client_send(struct client *client, const char *method, const char *path,
+	const char *content_type, struct bytes body, unsigned timeout_ms, struct bytes_buf *out)
 {
 	struct err err = { 0 };
 	unsigned status = 0;
 
-	if (egress_client_send(client->http, method, path, content_type, body, timeout_ms, &status, out,
-		    &err) < 0) {
+	if (egress_client_send(client->http, method, path, content_type, body, timeout_ms, &status,
+		    out, &err) < 0) {
 		fprintf(stderr, "tenon: %s\n", err.message);
 		return 1;
 	}
@@ -160,7 +166,8 @@ int client_send(struct client *client, const char *method, const char *path, con
 int client_ask(struct client *client, const char *method, const char *path, struct bytes body,
 	struct bytes_buf *out)
 {
-	return client_send(client, method, path, body.p ? "application/json" : NULL, body, ASK_TIMEOUT_MS, out);
+	return client_send(client, method, path, body.p ? "application/json" : NULL, body,
+		ASK_TIMEOUT_MS, out);
 }
 
 /* Prints one row, or only measures it when widths is to be filled. */

@@ -25,16 +25,16 @@ int client_open(const char *data_folder, bool wants_json, struct client *ret, st
 /* Takes a zeroed client. */
 void client_close(struct client *client);
 
-/* Sends a JSON body (or none when body.p is NULL) and gives the answer's body, terminated. Returns the exit
- * status: 0 for a 2xx answer; else 1, having told stderr what the server said. */
+/* Sends a JSON body (or none when body.p is NULL) and gives the answer's body, terminated. Returns
+ * the exit status: 0 for a 2xx answer; else 1, having told stderr what the server said. */
 int client_ask(struct client *client, const char *method, const char *path, struct bytes body,
 	struct bytes_buf *out);
 /* The same with another type of body and a time limit. */
-int client_send(struct client *client, const char *method, const char *path, const char *content_type,
-	struct bytes body, unsigned timeout_ms, struct bytes_buf *out);
+int client_send(struct client *client, const char *method, const char *path,
+	const char *content_type, struct bytes body, unsigned timeout_ms, struct bytes_buf *out);
 
-/* Prints a JSON answer: as it came with --json; else the rows of its array member `items` (or the object
- * itself) as a table of the named columns, "a.b" meaning a member of a member. */
+/* Prints a JSON answer: as it came with --json; else the rows of its array member `items` (or the
+ * object itself) as a table of the named columns, "a.b" meaning a member of a member. */
 void client_print(const struct client *client, struct bytes answer, const char *const *columns,
 	unsigned n_columns);
 

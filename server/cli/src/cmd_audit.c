@@ -1,4 +1,5 @@
-/* tenon audit tail|query|verify: read from the data folder itself, beside a running server or without one. */
+/* tenon audit tail|query|verify: read from the data folder itself, beside a running server or
+ * without one. */
 #include "args.h"
 #include "commands.h"
 #include "inspect.h"
@@ -38,7 +39,8 @@ static bool print_entry(const struct audit_entry *entry, void *context)
 	return true;
 }
 
-/* The newest records come first out of a query; people read downwards, so the page is turned round. */
+/* The newest records come first out of a query; people read downwards, so the page is turned round.
+ */
 struct page {
 	struct bytes_buf *lines;
 	unsigned n, cap;
@@ -116,10 +118,13 @@ static int verify(const char *data)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: tenon audit query    the newest records that match, one JSON object a line\n"
+	fprintf(to, "usage: tenon audit query    the newest records that match, one JSON object a "
+		    "line\n"
 		    "       tenon audit tail     the last ones, and with -f those that come\n"
-		    "       tenon audit verify   proves that nothing was changed, cut or swapped; exit status\n"
-		    "                            0 whole, 10 torn tail, 11 changed, 12 gap, 13 bad seal,\n"
+		    "       tenon audit verify   proves that nothing was changed, cut or swapped; "
+		    "exit status\n"
+		    "                            0 whole, 10 torn tail, 11 changed, 12 gap, 13 bad "
+		    "seal,\n"
 		    "                            14 cut below a seal, 15 segment missing\n");
 }
 
@@ -129,7 +134,8 @@ int command_audit(int argc, char **argv)
 		[OPTION_DATA] = { "--data", "DIR", "the server's data folder", "tenon-data" },
 		[OPTION_TENANT] = { "--tenant", "T", "only this tenant's", NULL },
 		[OPTION_PLUGIN] = { "--plugin", "P", "only this plugin's", NULL },
-		[OPTION_ACTION] = { "--action", "A", "only this action, or all that start with \"A.\"", NULL },
+		[OPTION_ACTION] = { "--action", "A",
+			"only this action, or all that start with \"A.\"", NULL },
 		[OPTION_TRACE] = { "--trace", "ID", "only this trace id", NULL },
 		[OPTION_DENIED] = { "--denied", NULL, "only what was denied", NULL },
 		[OPTION_SINCE] = { "--since", "SECONDS", "only the last so many seconds", NULL },
@@ -160,7 +166,8 @@ int command_audit(int argc, char **argv)
 		.action = bytes_of(options[OPTION_ACTION].value),
 		.decision = options[OPTION_DENIED].value ? AUDIT_DENIED : AUDIT_UNDECIDED,
 	};
-	if (!bytes_parse_u64(bytes_of(options[OPTION_LIMIT].value), AUDIT_QUERY_MAX, &limit) || limit == 0) {
+	if (!bytes_parse_u64(bytes_of(options[OPTION_LIMIT].value), AUDIT_QUERY_MAX, &limit) ||
+		limit == 0) {
 		fprintf(stderr, "tenon: --limit is a number from 1 to %d\n", AUDIT_QUERY_MAX);
 		return 2;
 	}

@@ -10,8 +10,10 @@
 
 static const char *const verdicts[] = {
 	[SANDBOX_FULL] = "Every layer holds: plugins run here.",
-	[SANDBOX_DEGRADED] = "Layers are missing: plugins run only when the operator allows these to be missing.",
-	[SANDBOX_REFUSED] = "Layers that must not be missing are: plugins will not be started here.",
+	[SANDBOX_DEGRADED] = "Layers are missing: plugins run only when the operator allows these "
+			     "to be missing.",
+	[SANDBOX_REFUSED] =
+		"Layers that must not be missing are: plugins will not be started here.",
 };
 
 int command_doctor(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* tenon operator upsert, tenon superuser upsert: accounts, made from the machine that runs the server. */
+/* tenon operator upsert, tenon superuser upsert: accounts, made from the machine that runs the
+ * server. */
 #include "args.h"
 #include "client.h"
 #include "commands.h"
@@ -26,7 +27,8 @@ static int upsert(const char *who, int argc, char **argv, bool has_tenant)
 	if (args.wants_help || args.n_words != 3 || strcmp(args.words[0], "upsert") != 0) {
 		fprintf(args.wants_help ? stdout : stderr,
 			"usage: tenon %s upsert EMAIL PASSWORD\n"
-			"Creates the account, or gives an existing one a new password (10 characters or more).\n",
+			"Creates the account, or gives an existing one a new password (10 "
+			"characters or more).\n",
 			who);
 		args_print(options, n_options);
 		return args.wants_help ? 0 : 2;

@@ -16,14 +16,7 @@
 #define PLUGIN_FILE_MAX   (64u << 20)
 #define DEPLOY_TIMEOUT_MS 60000
 
-enum {
-	OPTION_DATA,
-	OPTION_JSON,
-	OPTION_TENANT,
-	OPTION_GRANT_ALL,
-	OPTION_WAIT,
-	OPTIONS
-};
+enum { OPTION_DATA, OPTION_JSON, OPTION_TENANT, OPTION_GRANT_ALL, OPTION_WAIT, OPTIONS };
 
 static int read_file(const char *path, struct bytes_buf *out)
 {
@@ -35,7 +28,8 @@ static int read_file(const char *path, struct bytes_buf *out)
 		while ((to = bytes_buf_reserve(out, 65536)) && (got = read(fd, to, 65536)) > 0)
 			out->n += (size_t)got;
 		if (!to) {
-			fprintf(stderr, "tenon: %s is larger than %u MiB\n", path, PLUGIN_FILE_MAX >> 20);
+			fprintf(stderr, "tenon: %s is larger than %u MiB\n", path,
+				PLUGIN_FILE_MAX >> 20);
 			(void)close(fd);
 			return -1;
 		}
@@ -58,8 +52,8 @@ static int deploy(struct client *client, const struct args *args, const struct a
 	bytes_buf_init(&answer, ANSWER_MAX);
 	if (read_file(args->words[1], &file) < 0)
 		return 1;
-	(void)snprintf(path, sizeof path, "/platform/tenants/%s/plugins%s", options[OPTION_TENANT].value,
-		options[OPTION_GRANT_ALL].value ? "?grantAll=1" : "");
+	(void)snprintf(path, sizeof path, "/platform/tenants/%s/plugins%s",
+		options[OPTION_TENANT].value, options[OPTION_GRANT_ALL].value ? "?grantAll=1" : "");
 	int status = client_send(client, "POST", path, "application/octet-stream",
 		bytes_buf_view(&file), DEPLOY_TIMEOUT_MS, &answer);
 	if (status == 0)
@@ -69,8 +63,8 @@ static int deploy(struct client *client, const struct args *args, const struct a
 
 static int list(struct client *client, const char *tenant)
 {
-	static const char *const columns[] = { "tenant", "id", "version", "state", "calls", "errors",
-		"crashes", "denials" };
+	static const char *const columns[] = { "tenant", "id", "version", "state", "calls",
+		"errors", "crashes", "denials" };
 	DEFER(bytes_buf_fini) struct bytes_buf answer;
 	char path[256];
 
@@ -85,7 +79,8 @@ static int list(struct client *client, const char *tenant)
 
 static int act(struct client *client, const char *verb, const char *plugin, const char *tenant)
 {
-	static const char *const columns[] = { "tenant", "id", "version", "state", "sha256", "message" };
+	static const char *const columns[] = { "tenant", "id", "version", "state", "sha256",
+		"message" };
 	DEFER(bytes_buf_fini) struct bytes_buf answer;
 	char path[256];
 	bool is_show = strcmp(verb, "show") == 0;
@@ -103,14 +98,17 @@ static int act(struct client *client, const char *verb, const char *plugin, cons
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: tenon plugin deploy FILE      verifies, probes and switches to a plugin file\n"
-		    "       tenon plugin list [--tenant T]\n"
-		    "       tenon plugin show NAME          version, state, last refusal or crash\n"
-		    "       tenon plugin check FILE         what a deployment would refuse, without a server\n"
-		    "       tenon plugin rollback NAME      back to the version before\n"
-		    "       tenon plugin disable NAME       its routes answer 503 until enabled\n"
-		    "       tenon plugin enable NAME        serves again, also out of quarantine\n"
-		    "deploy ends when every call that begins later is served by the new version.\n");
+	fprintf(to,
+		"usage: tenon plugin deploy FILE      verifies, probes and switches to a plugin "
+		"file\n"
+		"       tenon plugin list [--tenant T]\n"
+		"       tenon plugin show NAME          version, state, last refusal or crash\n"
+		"       tenon plugin check FILE         what a deployment would refuse, without a "
+		"server\n"
+		"       tenon plugin rollback NAME      back to the version before\n"
+		"       tenon plugin disable NAME       its routes answer 503 until enabled\n"
+		"       tenon plugin enable NAME        serves again, also out of quarantine\n"
+		"deploy ends when every call that begins later is served by the new version.\n");
 }
 
 int command_plugin(int argc, char **argv)
@@ -118,11 +116,15 @@ int command_plugin(int argc, char **argv)
 	struct args_option options[OPTIONS] = {
 		[OPTION_DATA] = { "--data", "DIR", "the server's data folder", "tenon-data" },
 		[OPTION_JSON] = { "--json", NULL, "print the answer as JSON", NULL },
-		[OPTION_TENANT] = { "--tenant", "T", "the tenant; without it \"default\", for list all", NULL },
-		[OPTION_GRANT_ALL] = { "--grant-all", NULL, "grant all that the manifest asks for", NULL },
-		[OPTION_WAIT] = { "--wait", NULL, "wait until it serves; deploy always does", NULL },
+		[OPTION_TENANT] = { "--tenant", "T",
+			"the tenant; without it \"default\", for list all", NULL },
+		[OPTION_GRANT_ALL] = { "--grant-all", NULL, "grant all that the manifest asks for",
+			NULL },
+		[OPTION_WAIT] = { "--wait", NULL, "wait until it serves; deploy always does",
+			NULL },
 	};
-	static const char *const with_word[] = { "deploy", "show", "check", "rollback", "disable", "enable" };
+	static const char *const with_word[] = { "deploy", "show", "check", "rollback", "disable",
+		"enable" };
 	struct args args;
 	bool is_known = false;
 
@@ -143,7 +145,8 @@ int command_plugin(int argc, char **argv)
 
 	struct client client = { 0 };
 	struct err err = { 0 };
-	if (client_open(options[OPTION_DATA].value, options[OPTION_JSON].value != NULL, &client, &err) < 0) {
+	if (client_open(options[OPTION_DATA].value, options[OPTION_JSON].value != NULL, &client,
+		    &err) < 0) {
 		fprintf(stderr, "tenon: %s\n", err.message);
 		return 1;
 	}
@@ -154,8 +157,8 @@ int command_plugin(int argc, char **argv)
 		if (!options[OPTION_TENANT].value)
 			options[OPTION_TENANT].value = "default";
 		status = strcmp(verb, "deploy") == 0
-			? deploy(&client, &args, options)
-			: act(&client, verb, args.words[1], options[OPTION_TENANT].value);
+				 ? deploy(&client, &args, options)
+				 : act(&client, verb, args.words[1], options[OPTION_TENANT].value);
 	}
 	client_close(&client);
 	return status;

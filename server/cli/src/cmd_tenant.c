@@ -21,7 +21,8 @@ static int run(struct client *client, const struct args *args)
 	bytes_buf_init(&body, 1024);
 	bytes_buf_init(&answer, ANSWER_MAX);
 	if (strcmp(verb, "list") == 0) {
-		status = client_ask(client, "GET", "/platform/tenants", (struct bytes){ 0 }, &answer);
+		status = client_ask(
+			client, "GET", "/platform/tenants", (struct bytes){ 0 }, &answer);
 	} else if (strcmp(verb, "create") == 0) {
 		struct text_json_writer json;
 		text_json_writer_init(&json, &body);
@@ -29,7 +30,8 @@ static int run(struct client *client, const struct args *args)
 		text_json_write_key(&json, BYTES("name"));
 		text_json_write_string(&json, bytes_of(args->words[1]));
 		text_json_end_object(&json);
-		status = client_ask(client, "POST", "/platform/tenants", bytes_buf_view(&body), &answer);
+		status = client_ask(
+			client, "POST", "/platform/tenants", bytes_buf_view(&body), &answer);
 	} else {
 		(void)snprintf(path, sizeof path, "/platform/tenants/%s/%s", args->words[1], verb);
 		status = client_ask(client, "POST", path, BYTES("{}"), &answer);
@@ -53,11 +55,12 @@ int command_tenant(int argc, char **argv)
 		return 2;
 	const char *verb = args.n_words ? args.words[0] : "";
 	bool has_name = strcmp(verb, "create") == 0 || strcmp(verb, "suspend") == 0 ||
-		strcmp(verb, "resume") == 0;
+			strcmp(verb, "resume") == 0;
 	if (args.wants_help || !(has_name || strcmp(verb, "list") == 0) ||
 		args.n_words != (has_name ? 2u : 1u)) {
 		fprintf(args.wants_help ? stdout : stderr,
-			"usage: tenon tenant create NAME    a tenant of its own: data, users, plugins\n"
+			"usage: tenon tenant create NAME    a tenant of its own: data, users, "
+			"plugins\n"
 			"       tenon tenant list\n"
 			"       tenon tenant suspend NAME   its requests answer 503 until resumed\n"
 			"       tenon tenant resume NAME\n"

@@ -26,10 +26,11 @@ int egress_client_new(const char *base_url, const struct egress_client_header *h
 		char line[1024];
 		int n = snprintf(line, sizeof line, "%s: %s", headers[i].name, headers[i].value);
 		struct curl_slist *longer = n > 0 && (size_t)n < sizeof line
-			? curl_slist_append(client->headers, line)
-			: NULL;
+						    ? curl_slist_append(client->headers, line)
+						    : NULL;
 		if (!longer)
-			return ERR_SET(err, ERR_LIMIT, "the header %s is too long", headers[i].name);
+			return ERR_SET(
+				err, ERR_LIMIT, "the header %s is too long", headers[i].name);
 		client->headers = longer;
 	}
 	*ret = client;
@@ -70,7 +71,8 @@ int egress_client_send(struct egress_client *client, const char *method, const c
 	/* Copied for each request, since curl does not take a list that shares its tail. */
 	for (struct curl_slist *h = client->headers; h; h = h->next)
 		headers = curl_slist_append(headers, h->data);
-	/* No "Expect: 100-continue": it costs a round trip, and a second against servers without it. */
+	/* No "Expect: 100-continue": it costs a round trip, and a second against servers without
+	 * it. */
 	headers = curl_slist_append(headers, "Expect:");
 	curl_easy_reset(curl);
 	if (content_type) {

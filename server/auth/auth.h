@@ -1,0 +1,119 @@
+/*
+ * auth.h - who asks: identities, the tokens of users and superusers, sign-in
+ *
+ * Users and superusers are records of a tenant's auth collections; this module knows them only
+ * through a struct auth_account that whoever holds the records fills in. A token is a JWT (HS256)
+ * whose key is made of the account's own token key and the server's secret: it dies with a change
+ * of password, and one tenant's token is worth nothing to another, since the tenant is in the
+ * signed claims and checked.
+ *
+ * Passwords are hashed with argon2id on the executor's password lane, a few at a time: a flood of
+ * sign-ins waits in that lane's bounded queue and touches nothing else. An unknown account costs
+ * the same work as a wrong password.
+ *
+ * Threads: token functions any; checks are answered on the loop that asks.
+ * Memory:  everything is the caller's.
+ */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "err.h"
+#include "executor.h"
+#include "loop.h"
+
+enum auth_kind {
+	AUTH_ANONYMOUS,
+	AUTH_USER,      /* a record of an auth collection of the tenant */
+	AUTH_SUPERUSER, /* a record of the tenant's _superusers */
+	AUTH_OPERATOR   /* who runs the server; has no tenant */
+};
+
+#define AUTH_COLLECTION_MAX 63
+#define AUTH_RECORD_MAX     15
+#define AUTH_TENANT_MAX     31
+#define AUTH_TOKEN_MAX      1024
+
+/* Carried by every request. Text is terminated, "" where it does not apply. */
+struct auth_identity {
+	enum auth_kind kind;
+	char tenant[AUTH_TENANT_MAX + 1];
+	char collection_id[AUTH_COLLECTION_MAX + 1];
+	char collection[AUTH_COLLECTION_MAX + 1]; /* its name; "_operators" for an operator */
+	char record_id[AUTH_RECORD_MAX + 1];
+};
+
+/* ---- tokens ---- */
+struct auth; /* the secret, limits and counters of this server */
+
+struct auth_config {
+	const char *keys_folder; /* data/keys: token.key is read or made there, 0600 */
+	struct executor *executor;
+	uint32_t token_lifetime_s; /* 0: 7 days */
+	unsigned sign_ins_per_min; /* for each address and identity; 0: 10 */
+};
+
+int auth_new(const struct auth_config *config, struct auth **ret, struct err *err);
+void auth_free(struct auth *auth);
+
+struct auth_claims {
+	struct auth_identity identity; /* kind is AUTH_USER or AUTH_SUPERUSER */
+	int64_t expires_s;             /* wall clock */
+};
+
+/* A token for an identity, signed with account_key (its record's token key). Returns its length, or
+ * 0 when it does not fit. */
+size_t auth_token_format(const struct auth *auth, const struct auth_identity *identity,
+	struct bytes account_key, int64_t now_s, char out[static AUTH_TOKEN_MAX]);
+/* Reads the claims of a well-formed token without believing them: whose key is it to be checked
+ * with? The tenant must be the one given. False when it is no token of ours or has expired. */
+bool auth_token_read(
+	struct bytes token, struct bytes tenant, int64_t now_s, struct auth_claims *ret);
+/* True when the token was signed by us with account_key. Constant time. */
+bool auth_token_check(const struct auth *auth, struct bytes token, struct bytes account_key);
+/* The token in an Authorization header's value, with or without "Bearer "; {NULL, 0} when there is
+ * none. */
+struct bytes auth_token_of_header(struct bytes authorization);
+
+/* ---- passwords ---- */
+#define AUTH_HASH_BYTES 128 /* an encoded argon2id hash, terminated */
+
+enum auth_password_act {
+	AUTH_PASSWORD_CHECK, /* password against hash; hash "" is an unknown account: same work,
+				never right */
+	AUTH_PASSWORD_HASH   /* makes hash out of password */
+};
+
+enum auth_password_outcome {
+	AUTH_PASSWORD_OK,
+	AUTH_PASSWORD_WRONG,
+	AUTH_PASSWORD_BUSY, /* the lane's queue is full: 503 with Retry-After */
+	AUTH_PASSWORD_FAULT
+};
+
+struct auth_password {
+	enum auth_password_act act;
+	struct bytes password; /* borrowed until done; at most 4,096 bytes */
+	char hash[AUTH_HASH_BYTES];
+	void (*done)(struct auth_password *password); /* on loop */
+	struct loop *loop;
+	enum auth_password_outcome outcome;
+	/* the module's own */
+	struct auth *auth;
+	struct executor_job job;
+	struct loop_message message;
+};
+
+/* done is always called, later, from the loop's mailbox. */
+void auth_password_run(struct auth *auth, struct auth_password *password);
+
+/* Whether another sign-in of identity from address may be tried now. False: answer 429 with
+ * *ret_retry_s. Counts the try. Any thread. */
+bool auth_sign_in_is_allowed(
+	struct auth *auth, struct bytes address, struct bytes identity, unsigned *ret_retry_s);
+
+#endif
