@@ -1,0 +1,236 @@
+/*
+ * record.h - collections and their records: defined at run time, checked, stored, told as JSON
+ *
+ * A book is one tenant's collections. Every operation is a call: the caller fills in what is asked,
+ * starts it on its loop, and done is called once with a status, a message and a body. The caller
+ * only maps that to HTTP; what a plugin's facade or a command asks takes the same way.
+ *
+ *   record_list     \                         read: on the loop itself when it is a point read,
+ *   record_get       |                              else on the executor
+ *   record_create    |- struct record_call -> write: checks, hooks, then a job of the store's
+ *   record_update    |                               writer; the rule runs in the same savepoint
+ *   record_delete   /
+ *   record_collection_*                       the schema: superusers only, one transaction each
+ *
+ * The schema is an immutable snapshot; a change of it swaps a pointer after its commit. Each call
+ * holds the snapshot it began with; a write that meets a newer one begins again by itself.
+ *
+ * Threads: start a call on its loop; done comes on that loop, maybe before the start returns.
+ * Memory:  a call and all that it points to live until done; the answer until record_call_fini.
+ */
+#ifndef RECORD_RECORD_H
+#define RECORD_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "bytes.h"
+#include "defer.h"
+#include "err.h"
+#include "executor.h"
+#include "id.h"
+#include "loop.h"
+#include "store.h"
+
+struct record_book;
+struct record_schema;
+struct record_hooks;
+
+#define RECORD_DEPTH_MAX     3    /* writes that a hook of a write asks for, and so on */
+#define RECORD_PER_PAGE_MAX  1000 /* and 30 when nothing is said */
+#define RECORD_EXPAND_DEPTH  6
+#define RECORD_SORT_KEYS_MAX 8
+#define RECORD_BODY_MAX      (4u << 20) /* bytes of an answer */
+
+/* ---- opening a tenant's book ---- */
+
+/* For struct store_config: on_open = record_on_open, on_open_context = a struct record_boot.
+ * Applies the tenant's migrations, makes the system collections (_superusers, users) and reads the
+ * schema.
+ */
+struct record_boot {
+	struct record_schema *schema; /* out; handed over to record_book_new, or record_boot_fini */
+};
+int record_on_open(struct store_conn *conn, void *boot, struct err *err);
+void record_boot_fini(struct record_boot *boot);
+
+struct record_config {
+	struct store *store;              /* opened with record_on_open; outlives the book */
+	struct executor *executor;        /* passwords are hashed on its password lane */
+	struct record_boot *boot;         /* its schema is taken over */
+	struct bytes tenant;              /* its id, for hooks; copied */
+	const struct record_hooks *hooks; /* NULL: none; outlives the book */
+};
+
+/* Returns 0 and a book to free, or -1 (ERR_NOMEM). */
+int record_book_new(const struct record_config *config, struct record_book **ret, struct err *err);
+/* After its calls have ended. Takes NULL. */
+void record_book_free(struct record_book *book);
+
+struct store *record_book_store(const struct record_book *book);
+struct bytes record_book_tenant(const struct record_book *book);
+
+/* ---- who asks ---- */
+struct record_viewer {
+	bool is_superuser;
+	/* The signed-in auth record; all empty when nobody is. */
+	struct bytes collection_id, collection_name, record_id;
+};
+
+struct record_pair {
+	struct bytes name, value; /* decoded; header names in lower case, '-' as '_' */
+};
+
+/* ---- a call ---- */
+struct record_call {
+	/* what is asked */
+	struct record_book *book;
+	struct loop *loop;
+	/* For what the call needs while it runs; at least 1 MiB for writes of large bodies. Nobody
+	 * else uses it until done. */
+	struct arena *arena;
+	struct record_viewer viewer;
+	bool ignore_rules;       /* our own work (a sign-in's answer, a command), not a client's */
+	struct bytes collection; /* name or id */
+	struct bytes id;         /* get, update, delete */
+	struct bytes body;       /* create, update: a document that text_json_check has accepted */
+	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
+	struct bytes method;     /* for @request.method */
+	/* page, perPage, sort, filter, expand, fields, skipTotal, and @request.query.* */
+	const struct record_pair *query;
+	size_t n_query;
+	const struct record_pair *headers; /* @request.headers.* */
+	size_t n_headers;
+	unsigned depth; /* of hooks within hooks; 0 for a client's request */
+	uint8_t trace_id[ID_TRACE_BYTES];
+	uint64_t deadline_ns; /* monotonic; 0: 5 s from now */
+	void (*done)(struct record_call *call);
+	void *context; /* the caller's */
+
+	/* what came of it */
+	int status; /* of HTTP: 200, 204, 400, 403, 404, 409, 500, 503, 504, 507 */
+	/* For the error body, fit for the client, static or in the arena; "" for 2xx. */
+	const char *message;
+	/* 2xx: the answer's JSON. Else the JSON object for the error body's "data". */
+	struct bytes_buf answer;
+	struct bytes_buf ignored; /* names of ignored fields, comma separated: X-Tenon-Ignored */
+	struct err err;           /* of status 500: for the log */
+
+	struct record_work *work; /* the module's own */
+};
+
+/* Frees the answer. The caller may take call->answer out before (and leave {0} there). */
+void record_call_fini(struct record_call *call);
+/* The client went away: running SQL is interrupted. done is called as always. On the call's loop,
+ * before done. */
+void record_cancel(struct record_call *call);
+
+/* ---- records ---- */
+void record_list(struct record_call *call);
+void record_get(struct record_call *call);
+void record_create(struct record_call *call);
+void record_update(struct record_call *call);
+void record_delete(struct record_call *call);
+
+/* ---- collections: 403 unless the viewer is a superuser ---- */
+void record_collection_list(struct record_call *call);
+void record_collection_get(struct record_call *call);
+void record_collection_create(struct record_call *call);
+void record_collection_update(struct record_call *call);
+void record_collection_delete(struct record_call *call);
+
+/* ---- for auth ---- */
+enum record_find_result {
+	RECORD_FOUND,
+	RECORD_NO_COLLECTION, /* or it is not one of type auth */
+	RECORD_NO_RECORD,
+	RECORD_UNAVAILABLE /* busy or at fault: 503; see err */
+};
+
+/* An auth record, by id, or (id empty) by identity: its e-mail address. A find by id runs on the
+ * loop itself when it can, so that verifying a token costs no thread hop. */
+struct record_find_auth {
+	struct record_book *book;
+	struct loop *loop;
+	struct bytes collection; /* name or id */
+	struct bytes identity, id;
+	void (*done)(struct record_find_auth *find);
+	void *context;
+
+	enum record_find_result result;
+	bool is_verified, is_superuser; /* is_superuser: the collection is _superusers */
+	char record_id[ID_RECORD_BYTES + 1];
+	char collection_id[32], collection_name[64];
+	char email[256];
+	char password_hash[128]; /* "" when none is set */
+	char token_key[64]; /* secret; changes with the password: a token signed over it dies */
+	struct err err;
+
+	/* the module's own */
+	struct store_job job;
+	struct record_schema *schema;
+	const struct record_collection *found;
+};
+/* done is called once, maybe before this returns. */
+void record_find_auth(struct record_find_auth *find);
+
+/* ---- hooks: the way up to plugins ---- */
+enum record_action { RECORD_CREATE, RECORD_UPDATE, RECORD_DELETE };
+
+/* What a hook answers to a client instead of the write. */
+struct record_refusal {
+	int status;           /* 400 to 499; else 400 */
+	struct bytes message; /* for people; borrowed until the call it is given to has returned */
+	struct bytes field;   /* the field it is about, or "" */
+	struct bytes code;    /* "" gives "validation_hook_refused" */
+};
+
+struct record_hook_call {
+	/* what is about to happen */
+	struct record_book *book;
+	struct loop *loop;
+	enum record_action action;
+	struct bytes collection; /* its name */
+	struct bytes record;     /* JSON: as it would be stored; for a delete as it is */
+	struct record_viewer viewer;
+	unsigned depth; /* for the calls that the hook makes: theirs is depth + 1 */
+	uint8_t trace_id[ID_TRACE_BYTES];
+	uint64_t deadline_ns;
+	/* On loop, maybe before the start returns. */
+	void (*done)(struct record_hook_call *call);
+
+	/* what the hook says */
+	bool is_refused;
+	struct record_refusal refusal;
+	/* Checks and writes that the write's own savepoint shall hold, or NULL. Opaque; given to
+	 * run_attached, maybe twice, and at last to release_attached. */
+	void *attached;
+};
+
+enum record_attached_result {
+	RECORD_ATTACHED_PASSED,
+	RECORD_ATTACHED_REFUSED, /* *ret says why: the write is taken back */
+	RECORD_ATTACHED_FAULT    /* *ret_outcome is what the store said */
+};
+
+struct record_hooks {
+	void *context;
+	/* Whether anybody wants to be asked: a write without hooks takes the short way. */
+	bool (*has_before)(void *context, struct loop *loop, struct bytes tenant,
+		struct bytes collection, enum record_action action);
+	/* Asks before the write, outside the writer. call lives until its done has been called. */
+	void (*before)(void *context, struct record_hook_call *call);
+	/* On the writer's thread, inside the write's savepoint, after the write itself. The grant
+	 * under which it ran is taken away by the caller. */
+	enum record_attached_result (*run_attached)(void *context, void *attached,
+		struct store_conn *conn, struct record_refusal *ret,
+		enum store_outcome *ret_outcome);
+	/* Once for each attached, on the call's loop, after the write. */
+	void (*release_attached)(void *context, void *attached);
+};
+
+DEFER_DEFINE(struct record_book *, record_book_free)
+
+#endif
