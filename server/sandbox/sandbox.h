@@ -84,6 +84,8 @@ int sandbox_spec_parse(const char *text, struct sandbox_spec *ret, struct err *e
 void sandbox_worker_enter(const struct sandbox_spec *spec);
 
 #define SANDBOX_EXIT_STEP 64
+/* The exit status of a worker's process that did not get as far as the worker program. */
+#define SANDBOX_EXIT_EXEC 63
 
 /* The name of the step with which a worker's exit status says it failed, or NULL for any other
  * status. */
