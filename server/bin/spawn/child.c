@@ -79,8 +79,8 @@ static void place_descriptors(const struct child_base *base, const struct child_
 		give_up("cannot close descriptors");
 }
 
-static void __attribute__((noreturn)) become_worker(
-	const struct child_base *base, const struct child_request *request, int gate[2])
+static void __attribute__((noreturn))
+become_worker(const struct child_base *base, const struct child_request *request, int gate[2])
 {
 	char go, spec[SANDBOX_SPEC_TEXT_BYTES], name[] = "tenon-worker";
 	char *arguments[] = { name, spec, NULL }, *environment[] = { NULL };
@@ -94,8 +94,8 @@ static void __attribute__((noreturn)) become_worker(
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* The map has one id. Without this the process would keep one that the map does not know. An
-	 * ordinary user may not drop groups; those it has cannot be used from inside. */
+	/* The map has one id. Without this the process would keep one that the map does not know.
+	 * An ordinary user may not drop groups; those it has cannot be used from inside. */
 	if (has(base, SANDBOX_USER_NS) &&
 		((setgroups(0, NULL) && base->is_root) || setresgid(0, 0, 0) || setresuid(0, 0, 0)))
 		give_up("cannot become root of the namespace");
@@ -111,14 +111,15 @@ static void __attribute__((noreturn)) become_worker(
 /* ---- the spawner's side ---- */
 
 /* One id inside: 0. Outside it is the worker's own when root gives it, else the spawner's. */
-static int write_maps(
-	const struct child_base *base, const struct child_request *request, pid_t pid, struct err *err)
+static int write_maps(const struct child_base *base, const struct child_request *request, pid_t pid,
+	struct err *err)
 {
 	char path[64], map[32];
 
 	if (!has(base, SANDBOX_USER_NS))
 		return 0;
-	(void)snprintf(map, sizeof map, "0 %u 1", base->is_root ? (unsigned)request->outer_uid : 0u);
+	(void)snprintf(
+		map, sizeof map, "0 %u 1", base->is_root ? (unsigned)request->outer_uid : 0u);
 	if (!base->is_root) {
 		(void)snprintf(path, sizeof path, "/proc/%d/setgroups", (int)pid);
 		if (child_write_file(path, "deny", err))
@@ -164,8 +165,8 @@ int child_start(const struct child_base *base, const struct child_request *reque
 	if (pid < 0)
 		result = ERR_SET(err, ERR_IO, "cannot clone a worker");
 	else if (write_maps(base, request, pid, err) ||
-		(base->cgroup.kind != SANDBOX_CGROUP_NONE &&
-			sandbox_cgroup_enter(&base->cgroup, request->id, pid, err)))
+		 (base->cgroup.kind != SANDBOX_CGROUP_NONE &&
+			 sandbox_cgroup_enter(&base->cgroup, request->id, pid, err)))
 		result = -1;
 	else if (write(gate[1], "g", 1) != 1)
 		result = ERR_SET(err, ERR_IO, "cannot open the gate");

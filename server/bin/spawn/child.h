@@ -24,7 +24,8 @@ struct child_base {
 	bool is_root;    /* each worker gets an outer id of its own */
 	int worker_fd;   /* the program */
 	int null_fd;
-	int alive_read, alive_write; /* a pipe: its write end is open as long as the spawner lives */
+	int alive_read,
+		alive_write; /* a pipe: its write end is open as long as the spawner lives */
 	struct sandbox_cgroup cgroup;
 };
 
@@ -37,8 +38,8 @@ struct child_request {
 	const int *eventfds; /* spec.n_eventfds of them */
 };
 
-/* Starts a worker. Returns 0, its process id and a pidfd to close; or -1 with *err set, nothing left
- * behind. */
+/* Starts a worker. Returns 0, its process id and a pidfd to close; or -1 with *err set, nothing
+ * left behind. */
 int child_start(const struct child_base *base, const struct child_request *request, pid_t *ret_pid,
 	int *ret_pidfd, struct err *err);
 

@@ -53,11 +53,13 @@ int kmsg_find_kill(int fd, pid_t pid, uint32_t outer_uid)
 
 	if (fd < 0)
 		return -1;
-	/* The log's writer is a thread of the kernel: its record may come a little after the death. */
+	/* The log's writer is a thread of the kernel: its record may come a little after the death.
+	 */
 	for (;;) {
 		ssize_t n = read(fd, record, sizeof record);
 		if (n > 0) {
-			found = kmsg_parse_kill((struct bytes){ record, (size_t)n }, pid, outer_uid);
+			found = kmsg_parse_kill(
+				(struct bytes){ record, (size_t)n }, pid, outer_uid);
 			if (found >= 0)
 				return found;
 			continue;

@@ -1,9 +1,9 @@
 /*
  * main.c - tenon-spawn: starts jailed workers for the core, and reports their ends
  *
- * Exec'd by the core with an empty environment: no secret of the core's was ever in this memory. One
- * thread, one socket to the core at descriptor 3, no other input. It dies with the core, and its
- * workers die with it.
+ * Exec'd by the core with an empty environment: no secret of the core's was ever in this memory.
+ * One thread, one socket to the core at descriptor 3, no other input. It dies with the core, and
+ * its workers die with it.
  *
  *   tenon-spawn WORKER
  */
@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,8 +31,9 @@
 
 #define WORKERS 4096
 
-/* Outer ids for workers: above what systemd hands out to users, services and containers, below 2^31.
- * Two servers on one machine differ by their process ids, mostly; two workers of one server always. */
+/* Outer ids for workers: above what systemd hands out to users, services and containers, below
+ * 2^31. Two servers on one machine differ by their process ids, mostly; two workers of one server
+ * always. */
 #define UID_FIRST   1900000000u
 #define UID_SERVERS 4096u
 
@@ -55,8 +57,8 @@ static uint32_t outer_uid(size_t place)
 static struct worker *find_worker(struct spawner *spawner, uint64_t id, pid_t pid)
 {
 	for (size_t i = 0; i < WORKERS; i++)
-		if (spawner->workers[i].pid && (pid ? spawner->workers[i].pid == pid
-						    : spawner->workers[i].id == id))
+		if (spawner->workers[i].pid &&
+			(pid ? spawner->workers[i].pid == pid : spawner->workers[i].id == id))
 			return &spawner->workers[i];
 	return NULL;
 }
@@ -168,8 +170,8 @@ static int report_failed(uint64_t id, const struct err *why, struct err *err)
 	return sandbox_wire_send(SANDBOX_WIRE_FD, &failed, NULL, 0, 0, err);
 }
 
-static int start_worker(
-	struct spawner *spawner, const struct sandbox_wire *message, const int *fds, struct err *err)
+static int start_worker(struct spawner *spawner, const struct sandbox_wire *message, const int *fds,
+	struct err *err)
 {
 	const struct sandbox_wire_start *start = &message->start;
 	struct worker *place = NULL;
@@ -217,9 +219,8 @@ static int start_worker(
 	return result;
 }
 
-static int handle_message(
-	struct spawner *spawner, const struct sandbox_wire *message, const int *fds, size_t n_fds,
-	struct err *err)
+static int handle_message(struct spawner *spawner, const struct sandbox_wire *message,
+	const int *fds, size_t n_fds, struct err *err)
 {
 	struct worker *worker;
 
@@ -250,7 +251,8 @@ static int read_messages(struct spawner *spawner, struct err *err)
 		int fds[SANDBOX_WIRE_FDS], result = 1;
 		size_t n_fds = 0;
 
-		switch (sandbox_wire_receive(SANDBOX_WIRE_FD, MSG_DONTWAIT, &message, fds, &n_fds)) {
+		switch (sandbox_wire_receive(
+			SANDBOX_WIRE_FD, MSG_DONTWAIT, &message, fds, &n_fds)) {
 		case SANDBOX_WIRE_MESSAGE:
 			result = handle_message(spawner, &message, fds, n_fds, err);
 			break;

@@ -1,17 +1,20 @@
 /*
- * spawn.h - the core's side of the spawner: start a jailed worker, hear of its end
+ * spawner.h - the core's side of the spawner: start a jailed worker, hear of its end
  *
  * The core never forks. It execs one small program, tenon-spawn, and asks it over a socket for
  * workers; the answers come back as callbacks on one loop. When the spawner dies all its workers
  * die with it: each child's on_exit says so (SPAWN_LOST), and the spawner is exec'd again, at once
  * the first time and then with a delay that doubles from 100 ms to 30 s.
  *
- * Threads: everything, callbacks too, on the thread of the loop given to spawn_open().
+ * The header is not called spawn.h because the C library has one of that name.
+ *
+ * Threads: everything, callbacks too, on the thread of the loop given to spawn_open(), which
+ *          must live as long as the spawn: the spawner follows that thread in death.
  * Memory:  a child belongs to the spawn until its on_exit has returned, which happens exactly once
- *          for each child that spawn_start() made.
+ *          for each child that spawn_start() made. spawn_close() is not for callbacks.
  */
-#ifndef SPAWN_H
-#define SPAWN_H
+#ifndef SPAWN_SPAWNER_H
+#define SPAWN_SPAWNER_H
 
 #include <stdbool.h>
 #include <stddef.h>
