@@ -320,7 +320,7 @@ struct tenon_db_api {
 	int32_t (*rollback)(struct tenon_call *call);
 
 	/* Only in a hook: adds a statement of kind "check" or "write" to the pending write. At
-	 * most 8. PRECOND: not in a hook. [call] [suspends] Since rev 1. */
+	 * most 16. PRECOND: not in a hook. [call] [suspends] Since rev 1. */
 	int32_t (*attach)(struct tenon_call *call, const struct tenon_attachment *attachment);
 };
 
