@@ -1,14 +1,15 @@
 /*
  * fiber.h - functions that can stop in the middle and go on later, on one thread
  *
- * A fiber has a stack of its own with an unmapped page below it, so that an overflow is a fault of this process
- * and never a write into another fiber. Stacks are mapped when they are first needed and kept for the next
- * fiber: taking one on a warm path allocates nothing and maps nothing.
+ * A fiber has a stack of its own with an unmapped page below it, so that an overflow is a fault of
+ * this process and never a write into another fiber. Stacks are mapped when they are first needed
+ * and kept for the next fiber: taking one on a warm path allocates nothing and maps nothing.
  *
- * Only the thread's own stack resumes fibers, and a fiber suspends to it; fibers do not resume each other.
- * Built with AddressSanitizer or ThreadSanitizer each switch is announced to it.
+ * Only the thread's own stack resumes fibers, and a fiber suspends to it; fibers do not resume each
+ * other. Built with AddressSanitizer or ThreadSanitizer each switch is announced to it.
  *
- * Threads: a pool and its fibers belong to the thread that made it. Memory: the pool owns all fibers.
+ * Threads: a pool and its fibers belong to the thread that made it. Memory: the pool owns all
+ * fibers.
  */
 #ifndef FIBER_H
 #define FIBER_H
@@ -28,8 +29,8 @@ int fiber_pool_new(unsigned max, struct fiber_pool **ret, struct err *err);
 /* Frees the pool and its stacks, suspended fibers too (they do not run again). Takes NULL. */
 void fiber_pool_free(struct fiber_pool *pool);
 
-/* A fiber that runs entry(argument) from its first fiber_resume() on. NULL when max are in use or no
- * memory is to be had. */
+/* A fiber that runs entry(argument) from its first fiber_resume() on. NULL when max are in use or
+ * no memory is to be had. */
 struct fiber *fiber_start(struct fiber_pool *pool, void (*entry)(void *argument), void *argument);
 
 enum fiber_state {

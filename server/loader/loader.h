@@ -1,14 +1,15 @@
 /*
  * loader.h - bring one plugin into this process, and trust nothing that it says
  *
- * dlopen() runs the plugin's constructors, so this belongs inside the finished sandbox and nowhere else.
- * What the plugin exports is looked at once: one data symbol, inside of its own mapping, of our major and
- * at least the frozen size, with terminated strings. These checks make good error messages; they are no
- * boundary, since the plugin's code has already run.
+ * dlopen() runs the plugin's constructors, so this belongs inside the finished sandbox and nowhere
+ * else. What the plugin exports is looked at once: one data symbol, inside of its own mapping, of
+ * our major and at least the frozen size, with terminated strings. These checks make good error
+ * messages; they are no boundary, since the plugin's code has already run.
  *
  * Nothing is ever unloaded: one plugin per process, one load per process.
  *
- * Threads: the worker's only thread. Memory: what the result points to lives as long as the process.
+ * Threads: the worker's only thread. Memory: what the result points to lives as long as the
+ * process.
  */
 #ifndef LOADER_H
 #define LOADER_H

@@ -62,8 +62,8 @@ static void switch_to_resumer(struct fiber *fiber, enum fiber_state state)
 	sanitize_arrive(&fiber->fiber_side, &fiber->resumer_side);
 }
 
-/* The context is made once; later uses of the same stack start from the loop's top, so that starting
- * a fiber costs no more than resuming one. makecontext() passes ints only. */
+/* The context is made once; later uses of the same stack start from the loop's top, so that
+ * starting a fiber costs no more than resuming one. makecontext() passes ints only. */
 static void run(unsigned high, unsigned low)
 {
 	struct fiber *fiber = (struct fiber *)(((uintptr_t)high << 32) | low);
@@ -73,6 +73,20 @@ static void run(unsigned high, unsigned low)
 		fiber->entry(fiber->argument);
 		switch_to_resumer(fiber, FIBER_RETURNED);
 	}
+}
+
+/* Makes fiber's context start in run() on its own stack. */
+static void make_context(struct fiber *fiber)
+{
+	uintptr_t self = (uintptr_t)fiber;
+
+	if (getcontext(&fiber->context) < 0)
+		abort(); /* it has no reason to fail */
+	fiber->context.uc_stack.ss_sp = fiber->mapping + GUARD_BYTES;
+	fiber->context.uc_stack.ss_size = FIBER_STACK_BYTES;
+	fiber->context.uc_link = NULL; /* run() never returns */
+	makecontext(&fiber->context, (void (*)(void))run, 2, (unsigned)(self >> 32),
+		(unsigned)(self & UINT32_MAX));
 }
 
 static struct fiber *fiber_new(struct fiber_pool *pool)
@@ -87,21 +101,14 @@ static struct fiber *fiber_new(struct fiber_pool *pool)
 		free(fiber);
 		return NULL;
 	}
-	char *stack = fiber->mapping + GUARD_BYTES;
-	if (mprotect(fiber->mapping, GUARD_BYTES, PROT_NONE) < 0 ||
-		getcontext(&fiber->context) < 0) {
+	if (mprotect(fiber->mapping, GUARD_BYTES, PROT_NONE) < 0) {
 		munmap(fiber->mapping, GUARD_BYTES + FIBER_STACK_BYTES);
 		free(fiber);
 		return NULL;
 	}
+	make_context(fiber);
 	fiber->pool = pool;
-	fiber->context.uc_stack.ss_sp = stack;
-	fiber->context.uc_stack.ss_size = FIBER_STACK_BYTES;
-	fiber->context.uc_link = NULL; /* run() never returns */
-	uintptr_t self = (uintptr_t)fiber;
-	makecontext(&fiber->context, (void (*)(void))run, 2, (unsigned)(self >> 32),
-		(unsigned)(self & UINT32_MAX));
-	sanitize_side_init(&fiber->fiber_side, stack, FIBER_STACK_BYTES);
+	sanitize_side_init(&fiber->fiber_side, fiber->mapping + GUARD_BYTES, FIBER_STACK_BYTES);
 	fiber->next_all = pool->all;
 	pool->all = fiber;
 	pool->n++;

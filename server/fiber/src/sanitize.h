@@ -1,8 +1,8 @@
 /*
  * sanitize.h - tells the sanitizers that a thread goes on with another stack
  *
- * Without it AddressSanitizer takes a switch for a stack overflow and ThreadSanitizer loses the order of
- * events. In a build without sanitizers all of it is empty.
+ * Without it AddressSanitizer takes a switch for a stack overflow and ThreadSanitizer loses the
+ * order of events. In a build without sanitizers all of it is empty.
  */
 #ifndef FIBER_SANITIZE_H
 #define FIBER_SANITIZE_H

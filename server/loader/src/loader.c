@@ -56,11 +56,11 @@ static bool is_terminated(const struct module *module, const char *string)
 	size_t n = readable(module, string);
 
 	return n && strnlen(string, n < STRING_MAX + 1 ? n : STRING_MAX + 1) < n &&
-		strnlen(string, STRING_MAX + 1) <= STRING_MAX;
+	       strnlen(string, STRING_MAX + 1) <= STRING_MAX;
 }
 
-static int check_plugin(const struct module *module, const void *symbol,
-	struct tenon_plugin *ret, struct err *err)
+static int check_plugin(
+	const struct module *module, const void *symbol, struct tenon_plugin *ret, struct err *err)
 {
 	uint32_t size;
 
@@ -80,11 +80,11 @@ static int check_plugin(const struct module *module, const void *symbol,
 		return ERR_SET(err, ERR_INVALID, "needs ABI major %u, this worker serves %u",
 			ret->abi_major, TENON_ABI_MAJOR);
 	if (ret->flags)
-		return ERR_SET(err, ERR_INVALID, SYMBOL ".flags has unknown flags 0x%x: set it to 0",
-			ret->flags);
+		return ERR_SET(err, ERR_INVALID,
+			SYMBOL ".flags has unknown flags 0x%x: set it to 0", ret->flags);
 	if (ret->concurrency > TENON_COOPERATIVE)
-		return ERR_SET(err, ERR_INVALID, SYMBOL ".concurrency %u is not known",
-			ret->concurrency);
+		return ERR_SET(
+			err, ERR_INVALID, SYMBOL ".concurrency %u is not known", ret->concurrency);
 	if (!is_terminated(module, ret->id) || !is_terminated(module, ret->version))
 		return ERR_SET(err, ERR_INVALID,
 			SYMBOL ".id or .version is not a terminated string of at most %u bytes",
@@ -94,7 +94,8 @@ static int check_plugin(const struct module *module, const void *symbol,
 	return 0;
 }
 
-/* The manifest among the module's notes: namesz, descsz, type, name, description, each padded to 4. */
+/* The manifest among the module's notes: namesz, descsz, type, name, description, each padded to 4.
+ */
 static struct bytes find_manifest(const struct module *module)
 {
 	for (size_t i = 0; i < module->n_notes; i++) {

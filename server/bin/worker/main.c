@@ -1,11 +1,11 @@
 /*
- * worker_main.c - tenon-worker: become a jail, then load one plugin into it and serve
+ * main.c - tenon-worker: become a jail, then load one plugin into it and serve
  *
  *   tenon-worker SPEC        SPEC is what the spawner wrote (sandbox_spec_format)
  *
  * The order is the point: everything that needs the outside (mapping the segment, allocating) comes
- * first, then the jail, and only then the file that is not trusted. The end of this process is news to
- * the core in every case; the exit status says why when it was us.
+ * first, then the jail, and only then the file that is not trusted. The end of this process is news
+ * to the core in every case; the exit status says why when it was us.
  */
 #include <stdio.h>
 #include <stdlib.h>

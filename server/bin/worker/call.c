@@ -1,5 +1,5 @@
 /*
- * worker_call.c - one call: what it is told (x.tenon.call), how it asks the core, how it ends
+ * call.c - one call: what it is told (x.tenon.call), how it asks the core, how it ends
  */
 #include "worker.h"
 
@@ -10,14 +10,14 @@
 #include "text_url.h"
 #include "text_utf8.h"
 
-#define PARAMS_MAX     1024u
-#define ALIGN_MAX      64u
-#define MESSAGE_MAX    1024u /* of an error */
-#define WORD_MAX       64u   /* reason and field of an error */
-#define STATUS_LEAST   200u
-#define STATUS_MOST    599u
-#define ERROR_FLAGS    (TENON_ERROR_RETRYABLE | TENON_ERROR_NO_EFFECT)
-#define ORIGIN_HOST    "host"
+#define PARAMS_MAX   1024u
+#define ALIGN_MAX    64u
+#define MESSAGE_MAX  1024u /* of an error */
+#define WORD_MAX     64u   /* reason and field of an error */
+#define STATUS_LEAST 200u
+#define STATUS_MOST  599u
+#define ERROR_FLAGS  (TENON_ERROR_RETRYABLE | TENON_ERROR_NO_EFFECT)
+#define ORIGIN_HOST  "host"
 
 /* ---- errors ---- */
 
@@ -55,7 +55,8 @@ static int32_t reply_error(struct tenon_call *call, const struct wire_error *err
 int32_t call_check(struct tenon_call *call, const char *origin)
 {
 	if (!call || worker_running(call->worker) != call)
-		return TENON_E_INVALID; /* [call]: not the call that runs, so not ours to write to */
+		return TENON_E_INVALID; /* [call]: not the call that runs, so not ours to write to
+					 */
 	if (call->info.kind == TENON_KIND_BOOT)
 		return call_error(call, TENON_E_PRECOND, origin,
 			"create() may log, allocate and fail, nothing else");
@@ -66,8 +67,8 @@ int32_t call_check(struct tenon_call *call, const char *origin)
 
 /* ---- asking the core ---- */
 
-static void message_set(struct tenon_call *call, enum wire_type type, struct bytes head,
-	struct bytes tail)
+static void message_set(
+	struct tenon_call *call, enum wire_type type, struct bytes head, struct bytes tail)
 {
 	call->message = (struct ring_message){
 		.type = (uint16_t)type,
@@ -171,8 +172,8 @@ static int32_t invoke(struct tenon_call *call)
 	return plugin->health ? plugin->health(instance, call->info.route_id, call) : TENON_OK;
 }
 
-/* Encodes the failure of a call that returned status without fail(): the last error when that is what it
- * returned. */
+/* Encodes the failure of a call that returned status without fail(): the last error when that is
+ * what it returned. */
 static void failure_from_status(struct tenon_call *call, int32_t status)
 {
 	const struct tenon_error *last = &call->last_error;
@@ -247,8 +248,8 @@ static int32_t api_param(struct tenon_call *call, const char *name, size_t name_
 		return TENON_OK;
 	}
 	if (result == TEXT_URL_END)
-		return call_error(call, TENON_E_NOT_FOUND, ORIGIN_HOST,
-			"the request has no such parameter");
+		return call_error(
+			call, TENON_E_NOT_FOUND, ORIGIN_HOST, "the request has no such parameter");
 	if (result == TEXT_URL_LIMIT)
 		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_HOST, "too many parameters");
 	return call_error(call, TENON_E_INVALID, ORIGIN_HOST, text_url_reason(result));
@@ -281,9 +282,10 @@ static bool is_header_value(struct tenon_str value)
 	return true;
 }
 
-/* Encodes the headers into elements, with a Content-Type when there is none. NULL, or what is wrong. */
-static const char *put_headers(struct tenon_call *call, const struct tenon_response *response,
-	struct wire_list *ret)
+/* Encodes the headers into elements, with a Content-Type when there is none. NULL, or what is
+ * wrong. */
+static const char *put_headers(
+	struct tenon_call *call, const struct tenon_response *response, struct wire_list *ret)
 {
 	static const char type[] = "Content-Type";
 	bool has_type = response->body_n == 0;
@@ -295,8 +297,8 @@ static const char *put_headers(struct tenon_call *call, const struct tenon_respo
 		if (!is_header_name(header->name) || !is_header_value(header->value))
 			return "a header is not well-formed";
 		has_type |= bytes_eq_nocase(bytes_of_str(header->name), BYTES("Content-Type"));
-		(void)wire_put_pair(&call->elements, bytes_of_str(header->name),
-			bytes_of_str(header->value));
+		(void)wire_put_pair(
+			&call->elements, bytes_of_str(header->name), bytes_of_str(header->value));
 	}
 	if (!has_type) {
 		(void)wire_put_pair(&call->elements, bytes_of(type), BYTES("application/json"));
@@ -338,8 +340,7 @@ static int32_t api_respond(struct tenon_call *call, const struct tenon_response 
 	}
 	call->has_response = call->has_failure = false;
 	bytes_buf_clear(&call->answer);
-	if (!wire_put_respond(&call->answer, &head) ||
-		body.n > WIRE_MESSAGE_MAX - call->answer.n)
+	if (!wire_put_respond(&call->answer, &head) || body.n > WIRE_MESSAGE_MAX - call->answer.n)
 		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_HOST, "the answer is too big");
 	call->response_body = body;
 	call->has_response = true;
@@ -375,9 +376,9 @@ static int32_t api_fail(struct tenon_call *call, const struct tenon_error *from)
 	struct wire_error wire = {
 		.code = is_error_code(error.code) ? error.code : TENON_E_INTERNAL,
 		.flags = error.flags & ERROR_FLAGS,
-		.http_status = error.http_status >= 400 && error.http_status <= STATUS_MOST ?
-			error.http_status :
-			0,
+		.http_status = error.http_status >= 400 && error.http_status <= STATUS_MOST
+				       ? error.http_status
+				       : 0,
 		.message = cut(error.message, MESSAGE_MAX),
 		.reason = is_word(error.reason) ? bytes_of_str(error.reason) : (struct bytes){ 0 },
 		.field = cut(error.field, WORD_MAX),

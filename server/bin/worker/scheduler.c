@@ -186,8 +186,8 @@ void worker_wake_loops(struct worker *worker)
 
 /* ---- sending ---- */
 
-static enum ring_result link_send(struct worker *worker, struct link *link,
-	const struct ring_message *message, size_t *sent)
+static enum ring_result link_send(
+	struct worker *worker, struct link *link, const struct ring_message *message, size_t *sent)
 {
 	enum ring_result result = ring_send(link->out, message, sent);
 
@@ -221,7 +221,7 @@ bool worker_try_send(struct tenon_call *call)
 	/* Only a message of one frame is either in or not in. */
 	call->sent = 0;
 	return n <= WIRE_PAYLOAD_MAX && !link->blocked.first && !link->owes_pong &&
-		link_send(worker, link, &call->message, &call->sent) == RING_OK;
+	       link_send(worker, link, &call->message, &call->sent) == RING_OK;
 }
 
 /* For messages of the instance itself, before and after it serves: waits for room. */
@@ -231,8 +231,7 @@ static void send_now(struct worker *worker, enum wire_type type, struct bytes he
 	struct ring_message message = { .type = (uint16_t)type, .head = head };
 	size_t sent = 0;
 
-	while (!worker->is_broken &&
-		link_send(worker, link, &message, &sent) == RING_FULL) {
+	while (!worker->is_broken && link_send(worker, link, &message, &sent) == RING_FULL) {
 		worker_wake_loops(worker);
 		if (ring_try_wait(link->out))
 			ring_worker_sleep(worker->segment);
@@ -268,8 +267,7 @@ static bool link_flush(struct worker *worker, struct link *link)
 				has_moved = true;
 			}
 		}
-		if (result == RING_POISONED ||
-			(result == RING_FULL && ring_try_wait(link->out)))
+		if (result == RING_POISONED || (result == RING_FULL && ring_try_wait(link->out)))
 			break;
 	}
 	return has_moved;
@@ -277,8 +275,8 @@ static bool link_flush(struct worker *worker, struct link *link)
 
 /* ---- reading ---- */
 
-static bool on_call(struct worker *worker, unsigned loop, const struct wire_frame *frame,
-	struct bytes payload)
+static bool on_call(
+	struct worker *worker, unsigned loop, const struct wire_frame *frame, struct bytes payload)
 {
 	struct tenon_call **slot = &worker->links[loop].slots[frame->slot];
 
@@ -301,8 +299,8 @@ static bool on_call(struct worker *worker, unsigned loop, const struct wire_fram
 }
 
 /* A reply that nobody waits for any more came too late and is none of our business. */
-static void on_reply(struct worker *worker, struct tenon_call *call,
-	const struct wire_frame *frame, struct bytes payload)
+static void on_reply(struct worker *worker, struct tenon_call *call, const struct wire_frame *frame,
+	struct bytes payload)
 {
 	if (call->state != CALL_REPLY || frame->sequence != call->sequence)
 		return;
@@ -328,8 +326,8 @@ static bool on_cancel(struct worker *worker, struct tenon_call *call, struct byt
 }
 
 /* Takes one whole message. False: it is none that the core would send. */
-static bool on_message(struct worker *worker, unsigned loop, const struct wire_frame *frame,
-	struct bytes payload)
+static bool on_message(
+	struct worker *worker, unsigned loop, const struct wire_frame *frame, struct bytes payload)
 {
 	struct link *link = &worker->links[loop];
 	struct tenon_call *call = link->slots[frame->slot];
@@ -489,8 +487,8 @@ static const struct {
 	{ TENON_JSON_ID, &json_api },
 };
 
-/* True when the manifest's "interfaces" name id. A plugin without a manifest gets everything: the core
- * has refused to start one long before. */
+/* True when the manifest's "interfaces" name id. A plugin without a manifest gets everything: the
+ * core has refused to start one long before. */
 static bool is_declared(struct bytes manifest, struct bytes id)
 {
 	struct bytes at;
@@ -503,7 +501,8 @@ static bool is_declared(struct bytes manifest, struct bytes id)
 		struct text_json_token token;
 		struct bytes_buf path;
 		bytes_buf_init(&path, sizeof pointer);
-		bool is_found = bytes_buf_appendf(&path, "/interfaces/%u/id", i) &&
+		bool is_found =
+			bytes_buf_appendf(&path, "/interfaces/%u/id", i) &&
 			text_json_find(manifest, bytes_buf_view(&path), &at) == TEXT_JSON_FOUND;
 		bytes_buf_fini(&path);
 		if (!is_found)
@@ -526,9 +525,9 @@ static const void *host_iface(struct tenon_host *host, const char *id, uint32_t 
 		} *head = interfaces[i].table;
 		if (strcmp(interfaces[i].id, id) == 0)
 			return head->rev >= min_rev &&
-					is_declared(worker->loaded->manifest, bytes_of(id)) ?
-				interfaces[i].table :
-				NULL;
+					       is_declared(worker->loaded->manifest, bytes_of(id))
+				       ? interfaces[i].table
+				       : NULL;
 	}
 	return NULL;
 }
@@ -547,12 +546,12 @@ static void boot_main(void *context)
 		.settings = { "{}", 2 },
 	};
 
-	boot->status = worker->loaded->plugin.create(&worker->host, worker->boot, &config,
-		&worker->instance);
+	boot->status = worker->loaded->plugin.create(
+		&worker->host, worker->boot, &config, &worker->instance);
 }
 
-void worker_report_failure(struct worker *worker, int32_t status, const char *stage,
-	struct bytes message)
+void worker_report_failure(
+	struct worker *worker, int32_t status, const char *stage, struct bytes message)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf head;
 	struct wire_failed failed = {
@@ -609,13 +608,12 @@ int worker_boot(struct worker *worker, const struct loader_plugin *loaded)
 		.size = sizeof worker->host,
 		.abi_major = TENON_ABI_MAJOR,
 		.abi_minor = TENON_ABI_MINOR,
-		.target = loaded->plugin.target < TENON_TARGET ? loaded->plugin.target :
-								 TENON_TARGET,
+		.target =
+			loaded->plugin.target < TENON_TARGET ? loaded->plugin.target : TENON_TARGET,
 		.iface = host_iface,
 	};
 	worker->boot = call_take(worker);
-	struct fiber *fiber =
-		worker->boot ? fiber_start(worker->fibers, boot_main, &boot) : NULL;
+	struct fiber *fiber = worker->boot ? fiber_start(worker->fibers, boot_main, &boot) : NULL;
 	if (fiber) {
 		call_begin(worker->boot);
 		worker->boot->info.kind = TENON_KIND_BOOT;

@@ -6,13 +6,13 @@
  *   REPLY  ─────────────▶ pump ─▶ ready ───▶ fiber goes on
  *   CANCEL, PING, DRAIN ▶ pump: at once      fiber returns ─▶ RESPOND, FAIL or DONE
  *
- * The pump only reads frames and marks calls; fibers run from the scheduler alone, so reading may also
- * happen in the middle of a plugin's computation (cancelled() does that). Nothing waits but the
- * scheduler, on one futex, when there is nothing to read, to send and to run.
+ * The pump only reads frames and marks calls; fibers run from the scheduler alone, so reading may
+ * also happen in the middle of a plugin's computation (cancelled() does that). Nothing waits but
+ * the scheduler, on one futex, when there is nothing to read, to send and to run.
  *
  * A call's memory (input, arena, encoding buffers) is kept for the next call: on a warm path a call
- * allocates nothing, and its only system calls are the wake-up of a sleeping loop and what a switch of
- * contexts costs.
+ * allocates nothing, and its only system calls are the wake-up of a sleeping loop and what a switch
+ * of contexts costs.
  *
  * None of this guards against the plugin: it lives in the same memory. The core is the boundary.
  *
@@ -35,8 +35,8 @@
 
 #include <tenon/plugin.h>
 
-#define WORKER_CALLS_MAX   256u         /* fibers at once, of a COOPERATIVE plugin */
-#define WORKER_ARENA_MAX   (16u << 20)  /* what one call may hold */
+#define WORKER_CALLS_MAX    256u        /* fibers at once, of a COOPERATIVE plugin */
+#define WORKER_ARENA_MAX    (16u << 20) /* what one call may hold */
 #define WORKER_RESPONSE_MAX (8u << 20)  /* body of an answer */
 #define WORKER_SCRATCH_KEEP (64u << 10) /* a call keeps encoding buffers up to this size */
 
@@ -80,7 +80,7 @@ struct tenon_call {
 	struct bytes response_body;
 	int32_t failure_code;
 
-	struct tenon_error last_error; /* size 0: none yet */
+	struct tenon_error last_error;    /* size 0: none yet */
 	struct tenon_json_out *json_outs; /* to be released at the end */
 };
 
@@ -91,17 +91,18 @@ struct call_queue {
 /* Tells loop's sleeper in the core that there is something for it. */
 typedef void worker_wake_fn(void *context, unsigned loop);
 
-/* A worker on the worker's side of a segment, which stays the caller's. Returns 0 and a worker to free,
- * or -1. */
+/* A worker on the worker's side of a segment, which stays the caller's. Returns 0 and a worker to
+ * free, or -1. */
 int worker_new(struct ring_segment *segment, worker_wake_fn *wake, void *wake_context,
 	struct worker **ret, struct err *err);
 /* Takes NULL. */
 void worker_free(struct worker *worker);
 
 /* Tells the core why there is no plugin. stage: "load" or "create". */
-void worker_report_failure(struct worker *worker, int32_t status, const char *stage,
-	struct bytes message);
-/* Creates the instance and says READY, or FAILED and returns -1. *loaded must outlive the worker. */
+void worker_report_failure(
+	struct worker *worker, int32_t status, const char *stage, struct bytes message);
+/* Creates the instance and says READY, or FAILED and returns -1. *loaded must outlive the worker.
+ */
 int worker_boot(struct worker *worker, const struct loader_plugin *loaded);
 
 enum worker_end {
@@ -127,17 +128,18 @@ void worker_send(struct tenon_call *call);
 bool worker_try_send(struct tenon_call *call);
 
 /* call.c */
-void call_begin(struct tenon_call *call);  /* fills info from request */
-void call_main(void *call);                /* a fiber's entry: invoke() and its answer */
-void call_end(struct tenon_call *call);    /* makes it fit for the next use */
+void call_begin(struct tenon_call *call); /* fills info from request */
+void call_main(void *call);               /* a fiber's entry: invoke() and its answer */
+void call_end(struct tenon_call *call);   /* makes it fit for the next use */
 extern const struct tenon_call_api call_api;
 
 /* Sets last_error and returns code. message and origin are static or in the arena. */
 int32_t call_error(struct tenon_call *call, int32_t code, const char *origin, const char *message);
-/* TENON_OK when call is the one that runs and may use facades; else sets last_error where there is one. */
+/* TENON_OK when call is the one that runs and may use facades; else sets last_error where there is
+ * one. */
 int32_t call_check(struct tenon_call *call, const char *origin);
-/* Sends a request whose head is in scratch, suspends, and decodes the reply: TENON_OK and *ret_result,
- * or the error's code with last_error set. */
+/* Sends a request whose head is in scratch, suspends, and decodes the reply: TENON_OK and
+ * *ret_result, or the error's code with last_error set. */
 int32_t call_request(struct tenon_call *call, enum wire_type type, struct bytes tail,
 	const char *origin, struct bytes *ret_result);
 

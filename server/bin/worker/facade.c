@@ -1,8 +1,8 @@
 /*
- * worker_facade.c - log, db and http: arguments into a request, a reply into what the plugin reads
+ * facade.c - log, db and http: arguments into a request, a reply into what the plugin reads
  *
- * Nothing is decided here. The core looks every name up again, checks every grant and charges every budget;
- * what is refused early is refused early only to spare a round trip.
+ * Nothing is decided here. The core looks every name up again, checks every grant and charges every
+ * budget; what is refused early is refused early only to spare a round trip.
  */
 #include "worker.h"
 
@@ -16,8 +16,8 @@
 
 struct tenon_rows {
 	struct tenon_call *call;
-	struct wire_rows rows;    /* values: those not yet stepped over */
-	struct bytes *names;      /* n_columns */
+	struct wire_rows rows;      /* values: those not yet stepped over */
+	struct bytes *names;        /* n_columns */
 	struct tenon_value *values; /* n_columns, of the current row */
 	uint32_t n_left;
 };
@@ -29,14 +29,15 @@ static struct bytes log_text(const char *p, size_t n)
 	return text_utf8_prefix((struct bytes){ p, n }, LOG_TEXT_MAX);
 }
 
-/* A line never suspends: when the ring is full it is dropped, which the core's rate would do as well. */
+/* A line never suspends: when the ring is full it is dropped, which the core's rate would do as
+ * well. */
 static void log_write(struct tenon_call *call, uint32_t level, const char *message,
 	size_t message_n, const struct tenon_pair *fields, size_t n_fields)
 {
 	struct wire_log log = {
-		.level = level < TENON_LOG_DEBUG ? TENON_LOG_DEBUG :
-			level > TENON_LOG_ERROR	 ? TENON_LOG_ERROR :
-						   level,
+		.level = level < TENON_LOG_DEBUG   ? TENON_LOG_DEBUG
+			 : level > TENON_LOG_ERROR ? TENON_LOG_ERROR
+						   : level,
 		.message = log_text(message, message_n),
 	};
 
@@ -133,8 +134,8 @@ static int32_t db_request(struct tenon_call *call, enum wire_type type,
 	return call_request(call, type, (struct bytes){ 0 }, ORIGIN_DB, ret_result);
 }
 
-static int32_t db_query(struct tenon_call *call, const struct tenon_statement *statement,
-	struct tenon_rows **out)
+static int32_t db_query(
+	struct tenon_call *call, const struct tenon_statement *statement, struct tenon_rows **out)
 {
 	struct bytes result;
 	int32_t status = db_request(call, WIRE_DB_QUERY, statement, &result);
@@ -152,7 +153,8 @@ static int32_t db_query(struct tenon_call *call, const struct tenon_statement *s
 			arena_alloc(call->arena, rows->rows.n_columns * sizeof *rows->values);
 	}
 	if (!rows || !rows->names || !rows->values)
-		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_DB, "the call's memory is used up");
+		return call_error(
+			call, TENON_E_EXHAUSTED, ORIGIN_DB, "the call's memory is used up");
 	for (uint32_t i = 0; i < rows->rows.n_columns; i++)
 		(void)wire_next_text(&rows->rows.names, &rows->names[i]);
 	*out = rows;
@@ -183,8 +185,8 @@ static int32_t db_column(struct tenon_rows *rows, uint32_t index, struct tenon_s
 	return TENON_OK;
 }
 
-static int32_t db_exec(struct tenon_call *call, const struct tenon_statement *statement,
-	uint64_t *changed)
+static int32_t db_exec(
+	struct tenon_call *call, const struct tenon_statement *statement, uint64_t *changed)
 {
 	struct wire_changed wire;
 	struct bytes result;
@@ -269,8 +271,8 @@ const struct tenon_db_api db_api = {
 
 /* ---- http ---- */
 
-static int32_t http_result(struct tenon_call *call, struct bytes result,
-	struct tenon_http_response *out)
+static int32_t http_result(
+	struct tenon_call *call, struct bytes result, struct tenon_http_response *out)
 {
 	struct wire_http_response wire;
 
@@ -279,8 +281,8 @@ static int32_t http_result(struct tenon_call *call, struct bytes result,
 	struct tenon_pair *headers =
 		arena_alloc(call->arena, (wire.headers.n + 1) * sizeof *headers);
 	if (!headers)
-		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_HTTP,
-			"the call's memory is used up");
+		return call_error(
+			call, TENON_E_EXHAUSTED, ORIGIN_HTTP, "the call's memory is used up");
 	struct tenon_http_response filled = {
 		.size = out->size,
 		.status = wire.status,
@@ -321,12 +323,12 @@ static int32_t http_send(struct tenon_call *call, const struct tenon_http_reques
 	for (size_t i = 0; i < request->n_headers; i++)
 		(void)wire_put_pair(&call->elements, bytes_of_str(request->headers[i].name),
 			bytes_of_str(request->headers[i].value));
-	wire.headers = (struct wire_list){ (uint32_t)request->n_headers,
-		bytes_buf_view(&call->elements) };
+	wire.headers =
+		(struct wire_list){ (uint32_t)request->n_headers, bytes_buf_view(&call->elements) };
 	bytes_buf_clear(&call->scratch);
 	(void)wire_put_http_request(&call->scratch, &wire);
-	status = call_request(call, WIRE_HTTP_SEND, (struct bytes){ request->body, request->body_n },
-		ORIGIN_HTTP, &result);
+	status = call_request(call, WIRE_HTTP_SEND,
+		(struct bytes){ request->body, request->body_n }, ORIGIN_HTTP, &result);
 	return status == TENON_OK ? http_result(call, result, out) : status;
 }
 

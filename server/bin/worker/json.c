@@ -1,5 +1,5 @@
 /*
- * worker_json.c - x.tenon.json: strict reading by pointer, and building
+ * json.c - x.tenon.json: strict reading by pointer, and building
  *
  * A parsed text stays text: get() walks it each time, so a document costs no memory but itself.
  */
@@ -31,8 +31,8 @@ struct tenon_json_out {
 
 /* ---- reading ---- */
 
-static int32_t json_parse(struct tenon_call *call, const void *text, size_t text_n,
-	struct tenon_json **out)
+static int32_t json_parse(
+	struct tenon_call *call, const void *text, size_t text_n, struct tenon_json **out)
 {
 	const struct text_json_limits limits = TEXT_JSON_LIMITS;
 	struct bytes bytes = { text, text_n };
@@ -42,7 +42,8 @@ static int32_t json_parse(struct tenon_call *call, const void *text, size_t text
 		return call_error(call, TENON_E_INVALID, ORIGIN_JSON, text_json_reason(verdict));
 	struct tenon_json *json = arena_alloc(call->arena, sizeof *json);
 	if (!json)
-		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_JSON, "the call's memory is used up");
+		return call_error(
+			call, TENON_E_EXHAUSTED, ORIGIN_JSON, "the call's memory is used up");
 	*json = (struct tenon_json){ .call = call, .text = bytes };
 	*out = json;
 	return TENON_OK;
@@ -74,8 +75,8 @@ static int64_t count_members(struct text_json_reader *reader)
 	}
 }
 
-static int32_t json_get(struct tenon_json *json, const char *pointer, size_t pointer_n,
-	struct tenon_value *out)
+static int32_t json_get(
+	struct tenon_json *json, const char *pointer, size_t pointer_n, struct tenon_value *out)
 {
 	struct tenon_call *call = json->call;
 	struct tenon_value value = { 0 };
@@ -134,7 +135,8 @@ static int32_t json_build(struct tenon_call *call, struct tenon_json_out **out)
 	struct tenon_json_out *made = arena_alloc(call->arena, sizeof *made);
 
 	if (!made)
-		return call_error(call, TENON_E_EXHAUSTED, ORIGIN_JSON, "the call's memory is used up");
+		return call_error(
+			call, TENON_E_EXHAUSTED, ORIGIN_JSON, "the call's memory is used up");
 	made->call = call;
 	made->next = call->json_outs;
 	call->json_outs = made;
@@ -160,8 +162,8 @@ static int32_t json_status(struct tenon_json_out *out)
 		out->status = call_error(out->call, TENON_E_PRECOND, ORIGIN_JSON,
 			"begin, key, put and end came out of order");
 	else if (out->text.failed)
-		out->status = call_error(out->call, TENON_E_EXHAUSTED, ORIGIN_JSON,
-			"the text is too big");
+		out->status = call_error(
+			out->call, TENON_E_EXHAUSTED, ORIGIN_JSON, "the text is too big");
 	return out->status;
 }
 
