@@ -101,10 +101,11 @@ become_worker(const struct child_base *base, const struct child_request *request
 		give_up("cannot become root of the namespace");
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		give_up("cannot leave the session");
+	/* Its own descriptor may stand where one of the worker's belongs. */
+	int program = park(base->worker_fd);
 	place_descriptors(base, request);
-	/* A descriptor above all places, of which exec closes what it does not need. */
 	sandbox_spec_format(&request->spec, spec);
-	(void)syscall(SYS_execveat, base->worker_fd, "", arguments, environment, AT_EMPTY_PATH);
+	(void)syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
 	give_up("cannot start the worker program");
 }
 
