@@ -4,8 +4,8 @@
  * Operators live in control.db with an argon2id hash. The first one is made with the set-up token
  * that the server prints at its first start: valid once and for 15 minutes, kept only as a hash. A
  * signed-in browser holds a random session id in a cookie (HttpOnly, SameSite=Strict) and a CSRF
- * token in the page; control.db has only hashes of both. A session ends after 30 idle minutes or 12
- * hours.
+ * token in the page. Sessions are kept in memory, as hashes: a restart ends them all. One ends by
+ * itself after 30 idle minutes or 12 hours.
  *
  * Threads: each function is answered on the loop that asks. Session checks are answered from
  * memory. Memory:  requests live in their caller until done.
@@ -79,6 +79,7 @@ struct auth_operator_request {
 	struct auth_password check;
 	struct store_job job;
 	char new_id[AUTH_RECORD_MAX + 1];
+	bool has_setup_token;
 };
 
 void auth_operator_run(struct auth_operators *operators, struct auth_operator_request *request);

@@ -39,16 +39,13 @@ struct tenant_config {
 	const char *data_folder; /* tenants/<id>/ is made below it */
 	struct store *control;
 	struct executor *executor;
-	unsigned n_loops;
 	unsigned open_limit; /* databases open at once; 0: 1,024 */
-	unsigned n_readers;  /* of each database */
-	/* Prepares a fresh connection of a tenant's database (migrations). */
-	int (*on_migrate)(struct store_conn *conn, void *context, struct err *err);
-	/* Makes what hangs on an open tenant. Returns 0 with *ret_hung, or -1: the tenant does not
-	 * open. */
-	int (*on_open)(void *context, struct tenant *tenant, struct store *store, void **ret_hung,
-		struct err *err);
-	void (*on_close)(void *context, void *hung);
+	/* Opens the database at path, migrated, and makes what hangs on it. Blocking, on the
+	 * executor. Returns 0 with both results, or -1: the tenant does not open. */
+	int (*on_open)(void *context, struct tenant *tenant, const char *path,
+		struct store **ret_store, void **ret_hung, struct err *err);
+	/* Frees both. */
+	void (*on_close)(void *context, struct store *store, void *hung);
 	void *context;
 };
 

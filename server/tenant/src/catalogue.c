@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "id.h"
+#include "store_wait.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,9 +14,12 @@
 
 #define OPEN_LIMIT_DEFAULT 1024
 
-static const char *const state_names[] = { [TENANT_ACTIVE] = "active", [TENANT_SUSPENDED] = "suspended" };
+static const char *const state_names[] = {
+	[TENANT_ACTIVE] = "active", [TENANT_SUSPENDED] = "suspended"
+};
 
-/* FNV-1a, Fowler/Noll/Vo, 32 bits. Names are the operator's, so nobody gains by making them collide. */
+/* FNV-1a, Fowler/Noll/Vo, 32 bits. Names are the operator's, so nobody gains by making them
+ * collide. */
 static uint32_t bucket_of(struct bytes name)
 {
 	uint32_t hash = 2166136261u;
@@ -39,8 +43,8 @@ bool tenant_name_is_valid(struct bytes text)
 
 struct tenant *tenant_find(struct tenant_catalogue *catalogue, struct bytes name)
 {
-	struct tenant *tenant = atomic_load_explicit(
-		&catalogue->buckets[bucket_of(name)], memory_order_acquire);
+	struct tenant *tenant =
+		atomic_load_explicit(&catalogue->buckets[bucket_of(name)], memory_order_acquire);
 
 	while (tenant && !bytes_eq_string(name, tenant->name))
 		tenant = atomic_load_explicit(&tenant->next, memory_order_acquire);
@@ -137,14 +141,16 @@ static enum store_outcome load_rows(struct store_job *job, struct store_conn *co
 	enum store_outcome outcome = store_prepare(
 		conn, BYTES("SELECT id, name, state, created_us FROM tenants"), &stmt);
 
-	while (outcome == STORE_OK && (outcome = store_step(stmt, &has_row)) == STORE_OK && has_row) {
+	while (outcome == STORE_OK && (outcome = store_step(stmt, &has_row)) == STORE_OK &&
+		has_row) {
 		struct tenant *tenant = new_tenant(load->catalogue, store_column_text(stmt, 1),
 			store_column_text(stmt, 0),
 			bytes_eq(store_column_text(stmt, 2), BYTES("suspended")) ? TENANT_SUSPENDED
 										 : TENANT_ACTIVE,
 			store_column_int64(stmt, 3));
 		if (!tenant) {
-			(void)ERR_SET(&job->err, ERR_NOMEM, "no memory for the catalogue of tenants");
+			(void)ERR_SET(
+				&job->err, ERR_NOMEM, "no memory for the catalogue of tenants");
 			return STORE_FAULT;
 		}
 		publish(tenant);
@@ -155,7 +161,8 @@ static enum store_outcome load_rows(struct store_job *job, struct store_conn *co
 int tenant_catalogue_open(
 	const struct tenant_config *config, struct tenant_catalogue **ret, struct err *err)
 {
-	DEFER(tenant_catalogue_close) struct tenant_catalogue *catalogue = calloc(1, sizeof *catalogue);
+	DEFER(tenant_catalogue_close)
+	struct tenant_catalogue *catalogue = calloc(1, sizeof *catalogue);
 	char path[PATH_MAX];
 
 	if (!catalogue)
@@ -172,7 +179,7 @@ int tenant_catalogue_open(
 		return ERR_SET(err, ERR_IO, "cannot make %s", path);
 
 	struct load load = { .job = { .run = load_rows }, .catalogue = catalogue };
-	enum store_outcome outcome = store_run_now(config->control, &load.job);
+	enum store_outcome outcome = store_read_and_wait(config->control, &load.job);
 	if (outcome != STORE_OK) {
 		if (err)
 			*err = load.job.err;
@@ -205,7 +212,8 @@ void tenant_catalogue_close(struct tenant_catalogue *catalogue)
 static void deliver_request(struct loop_message *message)
 {
 	struct tenant_request *request =
-		(struct tenant_request *)((char *)message - offsetof(struct tenant_request, message));
+		(struct tenant_request *)((char *)message -
+					  offsetof(struct tenant_request, message));
 
 	request->done(request);
 }
@@ -223,7 +231,9 @@ static enum store_outcome insert_row(struct store_job *job, struct store_conn *c
 		(struct tenant_request *)((char *)job - offsetof(struct tenant_request, write));
 	struct store_stmt *stmt;
 	enum store_outcome outcome = store_prepare(conn,
-		BYTES("INSERT INTO tenants (id, name, state, created_us) VALUES (?1, ?2, 'active', ?3)"), &stmt);
+		BYTES("INSERT INTO tenants (id, name, state, created_us) VALUES (?1, ?2, 'active', "
+		      "?3)"),
+		&stmt);
 
 	if (outcome != STORE_OK)
 		return outcome;
@@ -251,7 +261,8 @@ static void on_inserted(struct store_job *job)
 	finish(request, job->outcome == STORE_CONFLICT ? TENANT_EXISTS : TENANT_FAULT);
 }
 
-/* On the executor: folder and database, which may take their time; then the row, through the writer. */
+/* On the executor: folder and database, which may take their time; then the row, through the
+ * writer. */
 static void run_create(struct executor_job *job)
 {
 	struct tenant_request *request =
@@ -294,7 +305,8 @@ void tenant_create(
 	}
 	(void)bytes_to_string(name, request->name, sizeof request->name);
 	request->job.run = run_create;
-	if (executor_submit(catalogue->config.executor, EXECUTOR_FILE, &request->job) != EXECUTOR_OK) {
+	if (executor_submit(catalogue->config.executor, EXECUTOR_FILE, &request->job) !=
+		EXECUTOR_OK) {
 		(void)ERR_SET(&request->err, ERR_LIMIT, "too much file work waits");
 		finish(request, TENANT_FAULT);
 	}
@@ -337,6 +349,7 @@ void tenant_set_state(
 	request->tenant = tenant;
 	request->state = state;
 	request->err = (struct err){ 0 };
-	request->write = (struct store_job){ .run = update_state, .done = on_updated, .loop = NULL };
+	request->write =
+		(struct store_job){ .run = update_state, .done = on_updated, .loop = NULL };
 	store_write(tenant->catalogue->config.control, &request->write);
 }

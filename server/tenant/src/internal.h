@@ -1,5 +1,6 @@
 /*
- * internal.h - what the two halves of the module share: the catalogue's rows and a tenant's open database
+ * internal.h - what the two halves of the module share: the catalogue's rows and a tenant's open
+ * database
  */
 #ifndef TENANT_INTERNAL_H
 #define TENANT_INTERNAL_H
@@ -9,20 +10,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Tenants are only ever added, so a chain of one bucket is read without a lock. 4,096 buckets keep chains short at
- * the 10,000 tenants that a server is meant for. */
+/* Tenants are only ever added, so a chain of one bucket is read without a lock. 4,096 buckets keep
+ * chains short at the 10,000 tenants that a server is meant for. */
 #define BUCKETS 4096
 
-/* gate: the number of users, and this bit while the database is open. Users come in only while it is set; the
- * database is closed only after it went from (OPEN | 0) to 0. */
+/* gate: the number of users, and this bit while the database is open. Users come in only while it
+ * is set; the database is closed only after it went from (OPEN | 0) to 0. */
 #define GATE_OPEN 0x80000000u
 
-enum opening {
-	TENANT_CLOSED,
-	TENANT_OPENING,
-	TENANT_OPENED,
-	TENANT_CLOSING
-};
+enum opening { TENANT_CLOSED, TENANT_OPENING, TENANT_OPENED, TENANT_CLOSING };
 
 struct tenant {
 	char name[TENANT_NAME_MAX + 1];
@@ -52,7 +48,8 @@ struct tenant_catalogue {
 	unsigned n_open;
 };
 
-/* Opens the database of a tenant that nobody uses yet, with migrations and what hangs on it. Blocking. */
+/* Opens the database of a tenant that nobody uses yet, with migrations and what hangs on it.
+ * Blocking. */
 int tenant_open_database(struct tenant *tenant, struct err *err);
 void tenant_close_database(struct tenant *tenant);
 

@@ -1,7 +1,8 @@
 /*
  * A tenant's database: opened by the first that needs it, closed when others need its place.
  *
- *   CLOSED --first use--> OPENING --job--> OPENED --least recently used, no users--> CLOSING --> CLOSED
+ *   CLOSED --first use--> OPENING --job--> OPENED --least recently used, no users--> CLOSING -->
+ * CLOSED
  *
  * The lock guards the transitions; using an open database takes only the gate.
  */
@@ -14,8 +15,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-#define WRITE_QUEUE_LIMIT 4096
 
 struct store *tenant_store(const struct tenant *tenant)
 {
@@ -39,24 +38,8 @@ int tenant_open_database(struct tenant *tenant, struct err *err)
 		return ERR_SET(err, ERR_IO, "cannot make %s", path);
 	(void)snprintf(path + n, sizeof path - (size_t)n, "/data.db");
 
-	const struct store_config config = {
-		.path = path,
-		.n_loops = catalogue->config.n_loops,
-		.n_readers = catalogue->config.n_readers,
-		.write_queue_limit = WRITE_QUEUE_LIMIT,
-		.on_open = catalogue->config.on_migrate,
-		.on_open_context = catalogue->config.context,
-	};
-	if (store_open(&config, catalogue->config.executor, &tenant->store, err) < 0)
-		return -1;
-	if (catalogue->config.on_open &&
-		catalogue->config.on_open(catalogue->config.context, tenant, tenant->store,
-			&tenant->hung, err) < 0) {
-		store_close(tenant->store);
-		tenant->store = NULL;
-		return -1;
-	}
-	return 0;
+	return catalogue->config.on_open(
+		catalogue->config.context, tenant, path, &tenant->store, &tenant->hung, err);
 }
 
 void tenant_close_database(struct tenant *tenant)
@@ -65,10 +48,8 @@ void tenant_close_database(struct tenant *tenant)
 
 	if (!tenant->store)
 		return;
-	if (config->on_close)
-		config->on_close(config->context, tenant->hung);
+	config->on_close(config->context, tenant->store, tenant->hung);
 	tenant->hung = NULL;
-	store_close(tenant->store);
 	tenant->store = NULL;
 }
 

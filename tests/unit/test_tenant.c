@@ -1,0 +1,176 @@
+#include "executor.h"
+#include "migrate.h"
+#include "tenant.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/tenon-tenant-XXXXXX";
+static struct executor *executor;
+static struct loop *loop;
+static struct store *control;
+static unsigned n_closed;
+
+static int open_one(void *context, struct tenant *tenant, const char *path,
+	struct store **ret_store, void **ret_hung, struct err *err)
+{
+	struct store_config config = {
+		.path = path, .n_loops = 1, .n_readers = 1, .write_queue_limit = 16
+	};
+
+	(void)context;
+	(void)tenant;
+	*ret_hung = strdup(path);
+	return store_open(&config, executor, ret_store, err);
+}
+
+static void close_one(void *context, struct store *store, void *hung)
+{
+	(void)context;
+	n_closed++;
+	store_close(store);
+	free(hung);
+}
+
+static struct tenant_catalogue *setup(unsigned open_limit)
+{
+	struct executor_config lanes = { .n_threads = { 1, 1, 1 }, .queue_limit = { 64, 64, 64 } };
+	struct tenant_catalogue *catalogue = NULL;
+	char path[128];
+
+	if (!executor) {
+		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+		CU_ASSERT_EQUAL_FATAL(executor_new(&lanes, &executor, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(loop_new(0, &loop, NULL), 0);
+		(void)snprintf(path, sizeof path, "%s/control.db", folder);
+		struct store_config store = { .path = path,
+			.n_loops = 1,
+			.n_readers = 1,
+			.write_queue_limit = 16,
+			.on_open = migrate_on_open,
+			.on_open_context = (void *)(uintptr_t)migrate_control() };
+		CU_ASSERT_EQUAL_FATAL(store_open(&store, executor, &control, NULL), 0);
+	}
+	struct tenant_config config = { .data_folder = folder,
+		.control = control,
+		.executor = executor,
+		.open_limit = open_limit,
+		.on_open = open_one,
+		.on_close = close_one };
+	CU_ASSERT_EQUAL_FATAL(tenant_catalogue_open(&config, &catalogue, NULL), 0);
+	return catalogue;
+}
+
+static void created(struct tenant_request *request)
+{
+	loop_stop(request->loop);
+}
+
+static enum tenant_outcome create(struct tenant_catalogue *catalogue, const char *name)
+{
+	struct tenant_request request = { .done = created, .loop = loop };
+
+	tenant_create(catalogue, bytes_of(name), &request);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	return request.outcome;
+}
+
+static void used(struct tenant_use *use, bool is_open)
+{
+	CU_ASSERT(is_open);
+	loop_stop(use->loop);
+}
+
+static void use(struct tenant *tenant, struct tenant_use *use_of)
+{
+	*use_of = (struct tenant_use){ .done = used, .loop = loop };
+	tenant_use_begin(tenant, use_of);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+}
+
+static void names_follow_the_rule(void)
+{
+	CU_ASSERT(tenant_name_is_valid(BYTES("shop")));
+	CU_ASSERT(tenant_name_is_valid(BYTES("a1-b")));
+	CU_ASSERT(!tenant_name_is_valid(BYTES("a")));
+	CU_ASSERT(!tenant_name_is_valid(BYTES("1shop")));
+	CU_ASSERT(!tenant_name_is_valid(BYTES("Shop")));
+	CU_ASSERT(!tenant_name_is_valid(BYTES("../etc")));
+	CU_ASSERT(!tenant_name_is_valid(BYTES("abcdefghijklmnopqrstuvwxyz123456")));
+}
+
+static void a_tenant_is_found_after_a_restart(void)
+{
+	struct tenant_catalogue *catalogue = setup(8);
+
+	CU_ASSERT_EQUAL(create(catalogue, "shop"), TENANT_OK);
+	CU_ASSERT_EQUAL(create(catalogue, "shop"), TENANT_EXISTS);
+	CU_ASSERT_EQUAL(create(catalogue, "Shop"), TENANT_BAD_NAME);
+	CU_ASSERT_PTR_NOT_NULL(tenant_find(catalogue, BYTES("shop")));
+	tenant_catalogue_close(catalogue);
+
+	catalogue = setup(8);
+	struct tenant *shop = tenant_find(catalogue, BYTES("shop"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(shop);
+	CU_ASSERT_EQUAL(tenant_get_state(shop), TENANT_ACTIVE);
+	struct tenant_request request = { .done = created, .loop = loop };
+	tenant_set_state(shop, TENANT_SUSPENDED, &request);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	CU_ASSERT_EQUAL(tenant_get_state(shop), TENANT_SUSPENDED);
+	tenant_catalogue_close(catalogue);
+
+	catalogue = setup(8);
+	CU_ASSERT_EQUAL(tenant_get_state(tenant_find(catalogue, BYTES("shop"))), TENANT_SUSPENDED);
+	tenant_catalogue_close(catalogue);
+}
+
+static void a_database_in_use_is_never_closed(void)
+{
+	struct tenant_catalogue *catalogue = setup(1);
+	struct tenant_use first, second, third;
+
+	CU_ASSERT_EQUAL(create(catalogue, "one"), TENANT_OK);
+	CU_ASSERT_EQUAL(create(catalogue, "two"), TENANT_OK);
+	CU_ASSERT_EQUAL(create(catalogue, "three"), TENANT_OK);
+	unsigned before = n_closed;
+	use(tenant_find(catalogue, BYTES("one")), &first);
+	use(tenant_find(catalogue, BYTES("two")), &second);
+	CU_ASSERT_EQUAL(n_closed, before);
+	CU_ASSERT_PTR_NOT_NULL(tenant_store(tenant_find(catalogue, BYTES("one"))));
+	tenant_use_end(&first);
+	use(tenant_find(catalogue, BYTES("three")), &third);
+	/* The surplus is closed on the executor, after the third was let in. */
+	for (int i = 0; i < 200 && n_closed == before; i++)
+		(void)usleep(10000);
+	CU_ASSERT_EQUAL(n_closed, before + 1);
+	CU_ASSERT_PTR_NULL(tenant_store(tenant_find(catalogue, BYTES("one"))));
+	use(tenant_find(catalogue, BYTES("one")), &first);
+	CU_ASSERT_PTR_NOT_NULL(tenant_hung(tenant_find(catalogue, BYTES("one"))));
+	tenant_use_end(&first);
+	tenant_use_end(&second);
+	tenant_use_end(&third);
+	tenant_catalogue_close(catalogue);
+}
+
+static void everything_closes(void)
+{
+	char command[64];
+
+	store_close(control);
+	loop_free(loop);
+	executor_free(executor);
+	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static const struct unit_test tests[] = {
+	UNIT(names_follow_the_rule),
+	UNIT(a_tenant_is_found_after_a_restart),
+	UNIT(a_database_in_use_is_never_closed),
+	UNIT(everything_closes),
+};
+
+UNIT_MAIN("tenant", tests)
