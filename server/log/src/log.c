@@ -229,7 +229,11 @@ static void put_field(struct line *line, const struct log_field *field)
 		put_number(line, field->key, number, (size_t)n);
 		break;
 	case LOG_KIND_UINT:
-		n = snprintf(number, sizeof number, "%llu", (unsigned long long)field->as.number);
+		/* Above int64 as a double, as all JSON that we write. */
+		n = field->as.number > INT64_MAX
+			    ? (int)text_json_format_double((double)field->as.number, number)
+			    : snprintf(number, sizeof number, "%llu",
+				      (unsigned long long)field->as.number);
 		put_number(line, field->key, number, (size_t)n);
 		break;
 	case LOG_KIND_DOUBLE:

@@ -29,7 +29,7 @@ struct metrics {
 	_Atomic uint64_t
 		*shards[METRICS_SHARDS]; /* n slots each; the first HISTOGRAM_SLOTS are nobody's */
 	pthread_mutex_t lock;            /* for making series */
-	uint32_t n_slots;
+	uint32_t n_slots, n_others, n_other_slots;
 	uint32_t *index; /* open addressing: number of a series + 1, or 0 */
 	uint32_t index_mask;
 };
@@ -129,10 +129,9 @@ static bool is_same(const struct series *a, const struct series *b)
 	return true;
 }
 
-/* The series like key, made when it is new and fits below the two bounds; slot 0 when it does not.
- */
-static uint32_t find_or_add(
-	struct metrics *m, const struct series *key, uint32_t max_series, uint32_t max_slots)
+/* The series like key, made when it is new and there is room: for an ordinary one what max_series
+ * and max_slots leave, for an "other" one what was kept for those. Slot 0 when there is none. */
+static uint32_t find_or_add(struct metrics *m, const struct series *key, bool is_other)
 {
 	uint32_t at = hash_series(key) & m->index_mask;
 
@@ -143,11 +142,16 @@ static uint32_t find_or_add(
 	uint32_t n = atomic_load_explicit(&m->n_series, memory_order_relaxed);
 	bool is_histogram = m->families[key->family]->type == METRICS_HISTOGRAM;
 	uint32_t wanted = is_histogram ? HISTOGRAM_SLOTS : 1;
-	if (n >= max_series || wanted > max_slots || m->n_slots > max_slots - wanted)
+	/* A family has at most one "other", so the room that was kept for those always suffices. */
+	if (!is_other && (n - m->n_others >= m->max_series ||
+				 m->n_slots - m->n_other_slots + wanted > m->max_slots))
 		return 0;
+	assert(n < m->room_series && m->n_slots + wanted <= m->room_slots);
 	m->series[n] = *key;
 	m->series[n].slot = m->n_slots;
 	m->n_slots += wanted;
+	m->n_others += is_other;
+	m->n_other_slots += is_other ? wanted : 0;
 	m->index[at] = n + 1;
 	atomic_store_explicit(&m->n_series, n + 1, memory_order_release);
 	return m->series[n].slot;
@@ -165,12 +169,11 @@ struct metrics_series metrics_series(
 	key.family = family_number(metrics, family);
 	uint32_t slot = 0;
 	if (key.family < FAMILIES) {
-		slot = find_or_add(metrics, &key, metrics->max_series, metrics->max_slots);
+		slot = find_or_add(metrics, &key, false);
 		if (slot == 0) {
 			for (size_t i = 0; i < n; i++)
 				strcpy(key.values[i], "other");
-			slot = find_or_add(
-				metrics, &key, metrics->room_series, metrics->room_slots);
+			slot = find_or_add(metrics, &key, true);
 		}
 	}
 	pthread_mutex_unlock(&metrics->lock);
