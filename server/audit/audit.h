@@ -153,9 +153,9 @@ enum audit_result audit_append(
 enum audit_result audit_append_shared(
 	struct audit *audit, const struct audit_record *record, struct audit_position *ret);
 
-/* Whether work that will be audited may begin: AUDIT_FULL while half of the last segment is still
- * left, so that what has begun can always be closed. Cheap: a few loads. Ask when admitting a
- * request. */
+/* Whether work that will be audited may begin: with the disk full, AUDIT_FULL while half of the
+ * last segment is still left, so that what has begun can be closed. A few loads; the lane's own
+ * thread asks it when it admits a request. */
 enum audit_result audit_ready(const struct audit_lane *lane);
 
 /* A wait for durability. Zero it, set done, and keep it alive until done was called. */
