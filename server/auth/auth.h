@@ -69,9 +69,15 @@ struct auth_claims {
  * 0 when it does not fit. */
 size_t auth_token_format(const struct auth *auth, const struct auth_identity *identity,
 	struct bytes account_key, int64_t now_s, char out[static AUTH_TOKEN_MAX]);
+enum auth_token_result {
+	AUTH_TOKEN_READ,
+	AUTH_TOKEN_NONE,   /* no token of ours, or it has expired */
+	AUTH_TOKEN_FOREIGN /* it names another tenant */
+};
+
 /* Reads the claims of a well-formed token without believing them: whose key is it to be checked
- * with? The tenant must be the one given. False when it is no token of ours or has expired. */
-bool auth_token_read(
+ * with? */
+enum auth_token_result auth_token_read(
 	struct bytes token, struct bytes tenant, int64_t now_s, struct auth_claims *ret);
 /* True when the token was signed by us with account_key. Constant time. */
 bool auth_token_check(const struct auth *auth, struct bytes token, struct bytes account_key);

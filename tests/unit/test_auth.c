@@ -63,7 +63,7 @@ static void a_token_says_who_it_is_for(void)
 	setup();
 	struct bytes token = token_for(&ada, "key-of-ada", 1000);
 	CU_ASSERT(token.n > 0);
-	CU_ASSERT(auth_token_read(token, BYTES("shop"), 1001, &claims));
+	CU_ASSERT_EQUAL(auth_token_read(token, BYTES("shop"), 1001, &claims), AUTH_TOKEN_READ);
 	CU_ASSERT_STRING_EQUAL(claims.identity.record_id, "abcdefghij12345");
 	CU_ASSERT_STRING_EQUAL(claims.identity.collection_id, "pbc_users");
 	CU_ASSERT_EQUAL(claims.expires_s, 1000 + 604800);
@@ -75,8 +75,10 @@ static void a_token_is_worth_nothing_to_another_tenant(void)
 	struct auth_claims claims;
 
 	setup();
-	CU_ASSERT(!auth_token_read(token_for(&ada, "k", 1000), BYTES("other"), 1001, &claims));
-	CU_ASSERT(!auth_token_read(token_for(&ada, "k", 1000), BYTES("sho"), 1001, &claims));
+	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), BYTES("other"), 1001, &claims),
+		AUTH_TOKEN_FOREIGN);
+	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), BYTES("sho"), 1001, &claims),
+		AUTH_TOKEN_FOREIGN);
 }
 
 static void a_token_dies_with_its_account_key(void)
@@ -95,7 +97,8 @@ static void an_expired_or_changed_token_is_refused(void)
 
 	setup();
 	struct bytes token = token_for(&ada, "k", 1000);
-	CU_ASSERT(!auth_token_read(token, BYTES("shop"), 1000 + 604800, &claims));
+	CU_ASSERT_EQUAL(
+		auth_token_read(token, BYTES("shop"), 1000 + 604800, &claims), AUTH_TOKEN_NONE);
 	for (size_t i = 0; i < token.n; i++) {
 		memcpy(changed, token.p, token.n);
 		changed[i] = changed[i] == 'A' ? 'B' : 'A';

@@ -76,34 +76,37 @@ static bool claim(struct bytes payload, struct bytes pointer, char *out, size_t 
 	return bytes_to_string((struct bytes){ value.p + 1, value.n - 2 }, out, cap) && out[0];
 }
 
-bool auth_token_read(
+enum auth_token_result auth_token_read(
 	struct bytes token, struct bytes tenant, int64_t now_s, struct auth_claims *ret)
 {
 	struct auth_claims claims = { 0 };
+	struct auth_identity *identity = &claims.identity;
 	struct bytes expires;
 	struct jwt jwt;
 	char type[8];
 	uint64_t expires_s;
 
 	if (!jwt_split(token, &jwt))
-		return false;
+		return AUTH_TOKEN_NONE;
 	struct bytes payload = { jwt.payload, jwt.n_payload };
 	if (text_json_check(payload, &TEXT_JSON_LIMITS, NULL) != TEXT_JSON_VALID)
-		return false;
-	struct auth_identity *identity = &claims.identity;
+		return AUTH_TOKEN_NONE;
 	if (!claim(payload, BYTES("/type"), type, sizeof type) || strcmp(type, "auth") != 0 ||
 		!claim(payload, BYTES("/tenant"), identity->tenant, sizeof identity->tenant) ||
-		!bytes_eq_string(tenant, identity->tenant) ||
 		!claim(payload, BYTES("/collectionId"), identity->collection_id,
 			sizeof identity->collection_id) ||
 		!claim(payload, BYTES("/id"), identity->record_id, sizeof identity->record_id) ||
 		text_json_find(payload, BYTES("/exp"), &expires) != TEXT_JSON_FOUND ||
-		!bytes_parse_u64(expires, INT64_MAX, &expires_s) || (int64_t)expires_s <= now_s)
-		return false;
+		!bytes_parse_u64(expires, INT64_MAX, &expires_s))
+		return AUTH_TOKEN_NONE;
+	if (!bytes_eq_string(tenant, identity->tenant))
+		return AUTH_TOKEN_FOREIGN;
+	if ((int64_t)expires_s <= now_s)
+		return AUTH_TOKEN_NONE;
 	identity->kind = AUTH_USER;
 	claims.expires_s = (int64_t)expires_s;
 	*ret = claims;
-	return true;
+	return AUTH_TOKEN_READ;
 }
 
 bool auth_token_check(const struct auth *auth, struct bytes token, struct bytes account_key)
