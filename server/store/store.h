@@ -127,6 +127,8 @@ void store_bind_text(struct store_stmt *stmt, int index, struct bytes text);
 void store_bind_blob(struct store_stmt *stmt, int index, struct bytes blob);
 /* The index of a parameter named ":name"; 0 when the statement has none of that name. */
 int store_parameter(struct store_stmt *stmt, const char *name);
+/* The highest number of a parameter. */
+int store_n_parameters(struct store_stmt *stmt);
 
 /* Moves to the next row: *ret_has_row says whether there is one. */
 enum store_outcome store_step(struct store_stmt *stmt, bool *ret_has_row);

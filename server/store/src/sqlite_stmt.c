@@ -188,6 +188,11 @@ int store_parameter(struct store_stmt *stmt, const char *name)
 	return sqlite3_bind_parameter_index(stmt->handle, name);
 }
 
+int store_n_parameters(struct store_stmt *stmt)
+{
+	return sqlite3_bind_parameter_count(stmt->handle);
+}
+
 enum store_outcome store_step(struct store_stmt *stmt, bool *ret_has_row)
 {
 	struct store_conn *conn = stmt->conn;
