@@ -3,18 +3,16 @@
  * program in the place of the core: it writes CALLs and replies into the rings and reads what comes
  * back.
  */
-#include "clock.h"
+#include "fake_core.h"
 #include "unit.h"
 #include "worker.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WAIT_MS   5000
 #define BIG_BYTES (3u << 20)
 
 /* ---- the plugin ---- */
@@ -267,20 +265,15 @@ static int32_t plugin_drain(struct tenon_instance *self, uint64_t deadline_ns)
 
 /* ---- the core ---- */
 
+/* The core, and the worker's thread. */
 struct core {
-	struct ring_segment *segment, *workers_segment;
+	struct fake_core fake;
+	struct ring_segment *workers_segment;
 	struct worker *worker;
 	struct loader_plugin loaded;
-	int eventfd;
 	pthread_t thread;
 	int32_t boot_status;
 	enum worker_end end;
-	struct wire_join join;
-	char *buffer;
-	struct wire_frame frame; /* of the last message */
-	struct bytes payload;
-	char *body; /* of the next CALL */
-	size_t body_n;
 };
 
 static void wake(void *context, unsigned loop)
@@ -289,7 +282,7 @@ static void wake(void *context, unsigned loop)
 	const uint64_t one = 1;
 
 	(void)loop;
-	(void)!write(core->eventfd, &one, sizeof one);
+	(void)!write(core->fake.eventfd, &one, sizeof one);
 }
 
 static void *serve(void *context)
@@ -300,74 +293,6 @@ static void *serve(void *context)
 	if (core->boot_status == 0)
 		core->end = worker_run(core->worker);
 	return NULL;
-}
-
-static void send(struct core *core, enum wire_type type, uint32_t slot, uint32_t generation,
-	uint32_t sequence, struct bytes head, struct bytes tail)
-{
-	struct ring *ring = ring_to_worker(core->segment, 0);
-	struct ring_message message = { .type = (uint16_t)type,
-		.slot = slot,
-		.generation = generation,
-		.sequence = sequence,
-		.head = head,
-		.tail = tail };
-	uint64_t until = clock_mono_ns() + WAIT_MS * CLOCK_NS_PER_MS;
-	size_t sent = 0;
-
-	while (ring_send(ring, &message, &sent) != RING_OK) {
-		ring_wake_worker(core->segment);
-		if (clock_mono_ns() > until) {
-			CU_FAIL("the worker does not take what it is sent");
-			return;
-		}
-		usleep(100);
-	}
-	ring_wake_worker(core->segment);
-}
-
-/* The next message into core->frame and core->payload; false when none comes. */
-static bool receive(struct core *core)
-{
-	struct ring *ring = ring_to_core(core->segment, 0);
-	uint64_t count;
-
-	for (;;) {
-		enum ring_result result = ring_try_pop(ring, &core->frame, core->buffer);
-		if (result == RING_OK) {
-			core->payload = (struct bytes){ core->buffer, core->frame.payload_bytes };
-			enum wire_join_result joined = wire_join_add(
-				&core->join, &core->frame, core->payload, &core->payload);
-			if (joined == WIRE_JOIN_WHOLE)
-				return true;
-			if (joined == WIRE_JOIN_VIOLATION)
-				return false;
-			if (ring_take_waiter(ring))
-				ring_wake_worker(core->segment);
-			continue;
-		}
-		if (result == RING_POISONED)
-			return false;
-		if (ring_take_waiter(ring))
-			ring_wake_worker(core->segment);
-		if (!ring_try_sleep(ring))
-			continue;
-		struct pollfd poll_for = { .fd = core->eventfd, .events = POLLIN };
-		if (poll(&poll_for, 1, WAIT_MS) != 1)
-			return false;
-		(void)!read(core->eventfd, &count, sizeof count);
-	}
-}
-
-static bool receives(struct core *core, enum wire_type type, uint32_t slot)
-{
-	bool is_it = receive(core) && core->frame.type == type && core->frame.slot == slot;
-
-	if (!is_it)
-		printf("\n    expected %s of slot %u, got %s of slot %u\n",
-			wire_name((uint16_t)type), slot, wire_name(core->frame.type),
-			core->frame.slot);
-	return is_it;
 }
 
 static void core_open(struct core *core, uint32_t concurrency)
@@ -389,12 +314,9 @@ static void core_open(struct core *core, uint32_t concurrency)
 	instance = (struct tenon_instance){ .big = big, .create_status = create_status };
 	for (size_t i = 0; i < BIG_BYTES; i++)
 		big[i] = (char)(i * 7 / 5);
-	core->eventfd = eventfd(0, EFD_NONBLOCK);
-	core->buffer = malloc(WIRE_PAYLOAD_MAX);
-	wire_join_init(&core->join, WIRE_MESSAGE_MAX);
-	CU_ASSERT_EQUAL_FATAL(ring_segment_new(1, &core->segment, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		ring_segment_map(ring_segment_fd(core->segment), 1, &core->workers_segment, NULL),
+	fake_core_init(&core->fake);
+	CU_ASSERT_EQUAL_FATAL(ring_segment_map(ring_segment_fd(core->fake.segment), 1,
+				      &core->workers_segment, NULL),
 		0);
 	CU_ASSERT_EQUAL_FATAL(
 		worker_new(core->workers_segment, wake, core, &core->worker, NULL), 0);
@@ -405,8 +327,8 @@ static void core_open(struct core *core, uint32_t concurrency)
 static void core_boot(struct core *core, uint32_t concurrency)
 {
 	core_open(core, concurrency);
-	CU_ASSERT(receives(core, WIRE_LOG, 0));
-	CU_ASSERT(receives(core, WIRE_READY, 0));
+	CU_ASSERT(receives(&core->fake, WIRE_LOG, 0));
+	CU_ASSERT(receives(&core->fake, WIRE_READY, 0));
 }
 
 static void core_close(struct core *core)
@@ -414,10 +336,7 @@ static void core_close(struct core *core)
 	pthread_join(core->thread, NULL);
 	worker_free(core->worker);
 	ring_segment_free(core->workers_segment);
-	ring_segment_free(core->segment);
-	wire_join_fini(&core->join);
-	free(core->buffer);
-	close(core->eventfd);
+	fake_core_fini(&core->fake);
 }
 
 /* Drains the worker, checks that it ends well, and closes. */
@@ -428,102 +347,12 @@ static void core_drain(struct core *core)
 
 	bytes_buf_init(&head, 64);
 	wire_put_drain(&head, &drain);
-	send(core, WIRE_DRAIN, 0, 0, 0, bytes_buf_view(&head), (struct bytes){ 0 });
-	CU_ASSERT(receives(core, WIRE_DRAINED, 0));
+	fake_send(&core->fake, WIRE_DRAIN, 0, 0, 0, bytes_buf_view(&head), (struct bytes){ 0 });
+	CU_ASSERT(receives(&core->fake, WIRE_DRAINED, 0));
 	core_close(core);
 	CU_ASSERT_EQUAL(core->end, WORKER_DRAINED);
 	CU_ASSERT_EQUAL(instance.n_destroyed, 1);
 	CU_ASSERT_EQUAL(instance.n_drained, 1);
-}
-
-static void call(struct core *core, uint32_t slot, enum route route)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf head, headers;
-	struct wire_call wire = { .kind = route == ATTACH ? WIRE_KIND_HOOK : WIRE_KIND_ROUTE,
-		.route_id = route,
-		.method = BYTES("GET"),
-		.path = BYTES("/x"),
-		.query = BYTES("size=1&size=2%20m"),
-		.tenant = BYTES("shop"),
-		.principal_id = BYTES("u1") };
-
-	bytes_buf_init(&head, WIRE_PAYLOAD_MAX);
-	bytes_buf_init(&headers, WIRE_PAYLOAD_MAX);
-	wire_put_pair(&headers, BYTES("X-Colour"), BYTES("red"));
-	wire.headers = (struct wire_list){ 1, bytes_buf_view(&headers) };
-	CU_ASSERT(wire_put_call(&head, &wire));
-	send(core, WIRE_CALL, slot, slot + 1000, 0, bytes_buf_view(&head),
-		(struct bytes){ core->body, core->body_n });
-}
-
-static void reply_error(
-	struct core *core, uint32_t slot, uint32_t sequence, int32_t status, const char *message)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf head;
-	struct wire_reply reply = { .status = status,
-		.error = { .code = status, .message = bytes_of(message) } };
-
-	bytes_buf_init(&head, WIRE_PAYLOAD_MAX);
-	wire_put_reply(&head, &reply);
-	send(core, WIRE_REPLY, slot, slot + 1000, sequence, bytes_buf_view(&head),
-		(struct bytes){ 0 });
-}
-
-/* A reply to a query: one row, one column "count". */
-static void reply_rows(struct core *core, uint32_t slot, uint32_t sequence, int64_t number)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf head, names, values;
-	const struct wire_value value = { .type = WIRE_INTEGER, .integer = number };
-	struct wire_reply reply = { 0 };
-	struct wire_rows rows = { .n_columns = 1, .n_rows = 1 };
-
-	bytes_buf_init(&head, WIRE_PAYLOAD_MAX);
-	bytes_buf_init(&names, WIRE_PAYLOAD_MAX);
-	bytes_buf_init(&values, WIRE_PAYLOAD_MAX);
-	wire_put_text(&names, BYTES("count"));
-	rows.names = (struct wire_list){ 1, bytes_buf_view(&names) };
-	wire_put_value(&values, &value);
-	wire_put_reply(&head, &reply);
-	wire_put_rows(&head, &rows);
-	send(core, WIRE_REPLY, slot, slot + 1000, sequence, bytes_buf_view(&head),
-		bytes_buf_view(&values));
-}
-
-static bool answers(struct core *core, uint32_t slot, struct bytes body)
-{
-	struct wire_respond respond;
-
-	return receives(core, WIRE_RESPOND, slot) && wire_get_respond(core->payload, &respond) &&
-	       core->frame.generation == slot + 1000 && respond.status == 200 &&
-	       respond.headers.n == 1 && bytes_eq(respond.body, body);
-}
-
-static void cancel(struct core *core, uint32_t slot, int32_t status)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf head;
-	const struct wire_cancel wire = { .status = status };
-
-	bytes_buf_init(&head, 64);
-	wire_put_cancel(&head, &wire);
-	send(core, WIRE_CANCEL, slot, slot + 1000, 0, bytes_buf_view(&head), (struct bytes){ 0 });
-}
-
-static void ping(struct core *core, uint64_t number)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf head;
-	const struct wire_ping wire = { .number = number };
-
-	bytes_buf_init(&head, 64);
-	wire_put_ping(&head, &wire);
-	send(core, WIRE_PING, 0, 0, 0, bytes_buf_view(&head), (struct bytes){ 0 });
-}
-
-static bool pongs(struct core *core, uint64_t number)
-{
-	struct wire_ping pong;
-
-	return receives(core, WIRE_PONG, 0) && wire_get_ping(core->payload, &pong) &&
-	       pong.number == number;
 }
 
 /* ---- claims ---- */
@@ -534,8 +363,8 @@ static void a_created_plugin_says_who_it_is(void)
 	struct wire_ready ready;
 
 	core_open(&core, TENON_COOPERATIVE);
-	CU_ASSERT(receives(&core, WIRE_LOG, 0));
-	CU_ASSERT(receives(&core, WIRE_READY, 0) && wire_get_ready(core.payload, &ready));
+	CU_ASSERT(receives(&core.fake, WIRE_LOG, 0));
+	CU_ASSERT(receives(&core.fake, WIRE_READY, 0) && wire_get_ready(core.fake.payload, &ready));
 	CU_ASSERT(bytes_eq(ready.id, BYTES("test")) && bytes_eq(ready.version, BYTES("1.2.3")));
 	CU_ASSERT_EQUAL(ready.concurrency, TENON_COOPERATIVE);
 	CU_ASSERT_EQUAL(instance.boot_query_status, TENON_E_PRECOND);
@@ -549,7 +378,8 @@ static void a_create_that_fails_is_reported_in_its_words(void)
 
 	instance.create_status = TENON_E_UNSUPPORTED;
 	core_open(&core, TENON_SERIAL);
-	CU_ASSERT(receives(&core, WIRE_FAILED, 0) && wire_get_failed(core.payload, &failed));
+	CU_ASSERT(receives(&core.fake, WIRE_FAILED, 0) &&
+		  wire_get_failed(core.fake.payload, &failed));
 	CU_ASSERT_EQUAL(failed.status, TENON_E_UNSUPPORTED);
 	CU_ASSERT(bytes_eq(failed.stage, BYTES("create")));
 	CU_ASSERT(bytes_eq(failed.message, BYTES("no such luck")));
@@ -578,8 +408,8 @@ static void a_route_answers_with_status_headers_and_body(void)
 
 	core_boot(&core, TENON_COOPERATIVE);
 	for (uint32_t i = 0; i < 1000; i++) {
-		call(&core, i % WIRE_SLOTS, HELLO);
-		CU_ASSERT(answers(&core, i % WIRE_SLOTS, BYTES("{\"hello\":\"world\"}")));
+		call(&core.fake, i % WIRE_SLOTS, WIRE_KIND_ROUTE, HELLO);
+		CU_ASSERT(answers(&core.fake, i % WIRE_SLOTS, BYTES("{\"hello\":\"world\"}")));
 	}
 	core_drain(&core);
 }
@@ -591,21 +421,21 @@ static void two_cooperative_calls_interleave_across_a_suspension_in_db(void)
 	struct wire_value value;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 1));
-	CU_ASSERT(wire_get_statement(core.payload, &statement));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 1));
+	CU_ASSERT(wire_get_statement(core.fake.payload, &statement));
 	CU_ASSERT(bytes_eq(statement.name, BYTES("left")) && statement.args.n == 1);
 	CU_ASSERT(wire_next_value(&statement.args, &value) && value.integer == 7);
-	CU_ASSERT_EQUAL(core.frame.sequence, 1);
+	CU_ASSERT_EQUAL(core.fake.frame.sequence, 1);
 	/* The first call is suspended in its query; the second one enters, and asks as well. */
-	call(&core, 2, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 2));
+	call(&core.fake, 2, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 2));
 	CU_ASSERT_EQUAL(instance.n_entered, 2);
 	/* The later one is answered first and ends first. */
-	reply_rows(&core, 2, 1, 222);
-	CU_ASSERT(answers(&core, 2, BYTES("222")));
-	reply_rows(&core, 1, 1, 111);
-	CU_ASSERT(answers(&core, 1, BYTES("111")));
+	reply_number(&core.fake, 2, 1, 222);
+	CU_ASSERT(answers(&core.fake, 2, BYTES("222")));
+	reply_number(&core.fake, 1, 1, 111);
+	CU_ASSERT(answers(&core.fake, 1, BYTES("111")));
 	core_drain(&core);
 }
 
@@ -614,16 +444,16 @@ static void a_serial_plugin_has_one_call_at_a_time(void)
 	struct core core;
 
 	core_boot(&core, TENON_SERIAL);
-	call(&core, 1, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 1));
-	call(&core, 2, HELLO);
+	call(&core.fake, 1, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 1));
+	call(&core.fake, 2, WIRE_KIND_ROUTE, HELLO);
 	/* A pong after the second CALL proves that it was read, and yet it has not entered. */
-	ping(&core, 5);
-	CU_ASSERT(pongs(&core, 5));
+	ping(&core.fake, 5);
+	CU_ASSERT(pongs(&core.fake, 5));
 	CU_ASSERT_EQUAL(instance.n_entered, 1);
-	reply_rows(&core, 1, 1, 1);
-	CU_ASSERT(answers(&core, 1, BYTES("1")));
-	CU_ASSERT(answers(&core, 2, BYTES("{\"hello\":\"world\"}")));
+	reply_number(&core.fake, 1, 1, 1);
+	CU_ASSERT(answers(&core.fake, 1, BYTES("1")));
+	CU_ASSERT(answers(&core.fake, 2, BYTES("{\"hello\":\"world\"}")));
 	core_drain(&core);
 }
 
@@ -633,19 +463,19 @@ static void a_cancelled_call_comes_back_from_its_facade_call(void)
 	struct wire_done done;
 
 	core_boot(&core, TENON_SERIAL);
-	call(&core, 3, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 3));
-	cancel(&core, 3, TENON_E_DEADLINE);
-	CU_ASSERT(receives(&core, WIRE_DONE, 3) && wire_get_done(core.payload, &done));
+	call(&core.fake, 3, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 3));
+	cancel(&core.fake, 3, TENON_E_DEADLINE);
+	CU_ASSERT(receives(&core.fake, WIRE_DONE, 3) && wire_get_done(core.fake.payload, &done));
 	CU_ASSERT_EQUAL(done.status, TENON_E_DEADLINE);
 	/* The reply that comes too late belongs to nobody, not even to the next call of the slot.
 	 */
-	reply_rows(&core, 3, 1, 9);
-	call(&core, 3, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 3));
-	reply_rows(&core, 3, 2, 8);
-	reply_rows(&core, 3, 1, 10);
-	CU_ASSERT(answers(&core, 3, BYTES("10")));
+	reply_number(&core.fake, 3, 1, 9);
+	call(&core.fake, 3, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 3));
+	reply_number(&core.fake, 3, 2, 8);
+	reply_number(&core.fake, 3, 1, 10);
+	CU_ASSERT(answers(&core.fake, 3, BYTES("10")));
 	core_drain(&core);
 }
 
@@ -655,12 +485,12 @@ static void a_computation_sees_that_it_was_cancelled(void)
 	struct wire_done done;
 
 	core_boot(&core, TENON_SERIAL);
-	call(&core, 0, COMPUTE);
+	call(&core.fake, 0, WIRE_KIND_ROUTE, COMPUTE);
 	/* It never suspends, and yet it reads, so a ping is answered too. */
-	ping(&core, 6);
-	CU_ASSERT(pongs(&core, 6));
-	cancel(&core, 0, TENON_E_CANCELLED);
-	CU_ASSERT(receives(&core, WIRE_DONE, 0) && wire_get_done(core.payload, &done));
+	ping(&core.fake, 6);
+	CU_ASSERT(pongs(&core.fake, 6));
+	cancel(&core.fake, 0, TENON_E_CANCELLED);
+	CU_ASSERT(receives(&core.fake, WIRE_DONE, 0) && wire_get_done(core.fake.payload, &done));
 	CU_ASSERT_EQUAL(done.status, TENON_E_CANCELLED);
 	core_drain(&core);
 }
@@ -670,26 +500,25 @@ static void megabytes_pass_both_ways_beside_other_calls(void)
 	struct core core;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, BIG);
+	call(&core.fake, 1, WIRE_KIND_ROUTE, BIG);
 	usleep(2000);
 	/* The ring is full of the big answer: these wait behind it, and nothing is lost. */
-	call(&core, 2, HELLO);
-	ping(&core, 7);
+	call(&core.fake, 2, WIRE_KIND_ROUTE, HELLO);
+	ping(&core.fake, 7);
 	bool has_big = false, has_answer = false, has_pong = false;
 	for (int i = 0; i < 3; i++) {
 		struct wire_respond respond;
-		CU_ASSERT(receive(&core));
-		has_answer |= core.frame.type == WIRE_RESPOND && core.frame.slot == 2;
-		has_pong |= core.frame.type == WIRE_PONG;
-		if (core.frame.type == WIRE_RESPOND && core.frame.slot == 1)
-			has_big = wire_get_respond(core.payload, &respond) &&
+		CU_ASSERT(receive(&core.fake));
+		has_answer |= core.fake.frame.type == WIRE_RESPOND && core.fake.frame.slot == 2;
+		has_pong |= core.fake.frame.type == WIRE_PONG;
+		if (core.fake.frame.type == WIRE_RESPOND && core.fake.frame.slot == 1)
+			has_big = wire_get_respond(core.fake.payload, &respond) &&
 				  bytes_eq(respond.body, (struct bytes){ instance.big, BIG_BYTES });
 	}
 	CU_ASSERT(has_big && has_answer && has_pong);
-	core.body = instance.big;
-	core.body_n = BIG_BYTES;
-	call(&core, 4, ECHO_BODY);
-	CU_ASSERT(answers(&core, 4, (struct bytes){ instance.big, BIG_BYTES }));
+	core.fake.body = (struct bytes){ instance.big, BIG_BYTES };
+	call(&core.fake, 4, WIRE_KIND_ROUTE, ECHO_BODY);
+	CU_ASSERT(answers(&core.fake, 4, (struct bytes){ instance.big, BIG_BYTES }));
 	core_drain(&core);
 }
 
@@ -699,23 +528,23 @@ static void a_failure_carries_the_plugins_words(void)
 	struct wire_error error;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, REFUSE);
-	CU_ASSERT(receives(&core, WIRE_FAIL, 1) && wire_get_error(core.payload, &error));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, REFUSE);
+	CU_ASSERT(receives(&core.fake, WIRE_FAIL, 1) && wire_get_error(core.fake.payload, &error));
 	CU_ASSERT_EQUAL(error.code, TENON_E_CONFLICT);
 	CU_ASSERT_EQUAL(error.http_status, 409);
 	CU_ASSERT(bytes_eq(error.message, BYTES("39 in stock")));
 	CU_ASSERT(bytes_eq(error.reason, BYTES("out_of_stock")));
 	CU_ASSERT(bytes_eq(error.field, BYTES("quantity")));
 	/* What the host said travels on when the plugin only returns the status. */
-	call(&core, 2, PASS_ON);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 2));
-	reply_error(&core, 2, 1, TENON_E_DENIED, "left is not declared");
-	CU_ASSERT(receives(&core, WIRE_FAIL, 2) && wire_get_error(core.payload, &error));
+	call(&core.fake, 2, WIRE_KIND_ROUTE, PASS_ON);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 2));
+	reply_error(&core.fake, 2, 1, TENON_E_DENIED, "left is not declared");
+	CU_ASSERT(receives(&core.fake, WIRE_FAIL, 2) && wire_get_error(core.fake.payload, &error));
 	CU_ASSERT_EQUAL(error.code, TENON_E_DENIED);
 	CU_ASSERT(bytes_eq(error.message, BYTES("left is not declared")));
 	/* A status that does not exist is INTERNAL. */
-	call(&core, 3, (enum route)99);
-	CU_ASSERT(receives(&core, WIRE_FAIL, 3) && wire_get_error(core.payload, &error));
+	call(&core.fake, 3, WIRE_KIND_ROUTE, 99);
+	CU_ASSERT(receives(&core.fake, WIRE_FAIL, 3) && wire_get_error(core.fake.payload, &error));
 	CU_ASSERT_EQUAL(error.code, TENON_E_INTERNAL);
 	core_drain(&core);
 }
@@ -726,11 +555,10 @@ static void header_parameter_and_json_come_in_and_json_goes_out(void)
 	struct core core;
 
 	core_boot(&core, TENON_SERIAL);
-	core.body = body;
-	core.body_n = sizeof body - 1;
-	call(&core, 1, ASK);
+	core.fake.body = (struct bytes){ body, sizeof body - 1 };
+	call(&core.fake, 1, WIRE_KIND_ROUTE, ASK);
 	CU_ASSERT(answers(
-		&core, 1, BYTES("{\"colour\":\"red\",\"size\":\"2 m\",\"lines\":[3,2.5]}")));
+		&core.fake, 1, BYTES("{\"colour\":\"red\",\"size\":\"2 m\",\"lines\":[3,2.5]}")));
 	core_drain(&core);
 }
 
@@ -742,20 +570,16 @@ static void a_hook_attaches_and_lets_the_write_go_on(void)
 	struct wire_done done;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, ATTACH);
-	CU_ASSERT(receives(&core, WIRE_DB_ATTACH, 1));
-	CU_ASSERT(wire_get_attachment(core.payload, &attachment));
+	call(&core.fake, 1, WIRE_KIND_HOOK, ATTACH);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_ATTACH, 1));
+	CU_ASSERT(wire_get_attachment(core.fake.payload, &attachment));
 	CU_ASSERT(bytes_eq(attachment.name, BYTES("take")) && attachment.args.n == 2);
 	CU_ASSERT(bytes_eq(attachment.message, BYTES("not enough in stock")));
 	CU_ASSERT(bytes_eq(attachment.field, BYTES("quantity")));
 	CU_ASSERT(wire_next_value(&attachment.args, &value) && value.type == WIRE_REAL);
 	CU_ASSERT(wire_next_value(&attachment.args, &value) && bytes_eq(value.text, BYTES("p1")));
-	DEFER(bytes_buf_fini) struct bytes_buf head;
-	const struct wire_reply reply = { 0 };
-	bytes_buf_init(&head, 64);
-	wire_put_reply(&head, &reply);
-	send(&core, WIRE_REPLY, 1, 1001, 1, bytes_buf_view(&head), (struct bytes){ 0 });
-	CU_ASSERT(receives(&core, WIRE_DONE, 1) && wire_get_done(core.payload, &done));
+	reply_ok(&core.fake, 1, 1);
+	CU_ASSERT(receives(&core.fake, WIRE_DONE, 1) && wire_get_done(core.fake.payload, &done));
 	CU_ASSERT_EQUAL(done.status, TENON_OK);
 	core_drain(&core);
 }
@@ -766,9 +590,9 @@ static void an_upstreams_answer_reaches_the_plugin(void)
 	struct wire_http_request request;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, UPSTREAM);
-	CU_ASSERT(receives(&core, WIRE_HTTP_SEND, 1));
-	CU_ASSERT(wire_get_http_request(core.payload, &request));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, UPSTREAM);
+	CU_ASSERT(receives(&core.fake, WIRE_HTTP_SEND, 1));
+	CU_ASSERT(wire_get_http_request(core.fake.payload, &request));
 	CU_ASSERT(bytes_eq(request.upstream, BYTES("rates")));
 	CU_ASSERT(bytes_eq(request.path, BYTES("/v1/latest")));
 	CU_ASSERT(bytes_eq(request.body, BYTES("abc")));
@@ -781,8 +605,8 @@ static void an_upstreams_answer_reaches_the_plugin(void)
 		.headers = { 1, bytes_buf_view(&headers) } };
 	wire_put_reply(&head, &reply);
 	wire_put_http_response(&head, &response);
-	send(&core, WIRE_REPLY, 1, 1001, 1, bytes_buf_view(&head), BYTES("from far"));
-	CU_ASSERT(answers(&core, 1, BYTES("from far")));
+	fake_send(&core.fake, WIRE_REPLY, 1, 1001, 1, bytes_buf_view(&head), BYTES("from far"));
+	CU_ASSERT(answers(&core.fake, 1, BYTES("from far")));
 	core_drain(&core);
 }
 
@@ -791,8 +615,8 @@ static void wrong_arguments_are_refused_without_a_frame(void)
 	struct core core;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, WRONG);
-	CU_ASSERT(answers(&core, 1, BYTES("ok")));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, WRONG);
+	CU_ASSERT(answers(&core.fake, 1, BYTES("ok")));
 	core_drain(&core);
 }
 
@@ -802,14 +626,14 @@ static void hundreds_of_calls_wait_at_the_same_time(void)
 
 	core_boot(&core, TENON_COOPERATIVE);
 	for (uint32_t slot = 0; slot < WIRE_SLOTS; slot++)
-		call(&core, slot, QUERY);
+		call(&core.fake, slot, WIRE_KIND_ROUTE, QUERY);
 	for (uint32_t slot = 0; slot < WIRE_SLOTS; slot++)
-		CU_ASSERT(receives(&core, WIRE_DB_QUERY, slot));
+		CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, slot));
 	CU_ASSERT_EQUAL(instance.n_entered, WIRE_SLOTS);
 	for (uint32_t slot = WIRE_SLOTS; slot-- > 0;)
-		reply_rows(&core, slot, 1, slot);
+		reply_number(&core.fake, slot, 1, slot);
 	for (uint32_t slot = WIRE_SLOTS; slot-- > 0;)
-		CU_ASSERT(receives(&core, WIRE_RESPOND, slot));
+		CU_ASSERT(receives(&core.fake, WIRE_RESPOND, slot));
 	core_drain(&core);
 }
 
@@ -820,17 +644,17 @@ static void draining_waits_for_the_calls_in_flight(void)
 	const struct wire_drain drain = { .deadline_ns = 77 };
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 1));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 1));
 	bytes_buf_init(&head, 64);
 	wire_put_drain(&head, &drain);
-	send(&core, WIRE_DRAIN, 0, 0, 0, bytes_buf_view(&head), (struct bytes){ 0 });
-	ping(&core, 8);
-	CU_ASSERT(pongs(&core, 8));
+	fake_send(&core.fake, WIRE_DRAIN, 0, 0, 0, bytes_buf_view(&head), (struct bytes){ 0 });
+	ping(&core.fake, 8);
+	CU_ASSERT(pongs(&core.fake, 8));
 	CU_ASSERT_EQUAL(instance.n_destroyed, 0);
-	reply_rows(&core, 1, 1, 4);
-	CU_ASSERT(answers(&core, 1, BYTES("4")));
-	CU_ASSERT(receives(&core, WIRE_DRAINED, 0));
+	reply_number(&core.fake, 1, 1, 4);
+	CU_ASSERT(answers(&core.fake, 1, BYTES("4")));
+	CU_ASSERT(receives(&core.fake, WIRE_DRAINED, 0));
 	core_close(&core);
 	CU_ASSERT_EQUAL(core.end, WORKER_DRAINED);
 	CU_ASSERT_EQUAL(instance.n_destroyed, 1);
@@ -841,9 +665,9 @@ static void frames_that_the_core_never_writes_end_the_worker(void)
 	struct core core;
 
 	core_boot(&core, TENON_COOPERATIVE);
-	call(&core, 1, QUERY);
-	CU_ASSERT(receives(&core, WIRE_DB_QUERY, 1));
-	call(&core, 1, HELLO); /* the slot is taken */
+	call(&core.fake, 1, WIRE_KIND_ROUTE, QUERY);
+	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 1));
+	call(&core.fake, 1, WIRE_KIND_ROUTE, HELLO); /* the slot is taken */
 	core_close(&core);
 	CU_ASSERT_EQUAL(core.end, WORKER_BROKEN);
 }
