@@ -65,6 +65,7 @@ enum elf_finding_id {
 	ELF_NO_MANIFEST,
 	ELF_BAD_NOTE,
 	ELF_MANIFEST_TOO_BIG,
+	ELF_MANIFEST_NOT_JSON, /* not found here but by tenon-inspect, which has a JSON validator */
 	/* reported without refusing */
 	ELF_CONSTRUCTORS,
 	ELF_RAW_SYSCALL,
@@ -77,7 +78,9 @@ struct elf_finding {
 	char what[96]; /* the name or number at fault, printable, may be empty */
 };
 
-#define ELF_FINDINGS 32 /* more than that are counted, not kept */
+/* More than that, in all and of one id, are counted and not kept. */
+#define ELF_FINDINGS       32
+#define ELF_FINDINGS_OF_ID 4
 
 struct elf_verdict {
 	bool is_ok; /* nothing refuses the file */
@@ -90,6 +93,10 @@ struct elf_verdict {
 /* Judges the file. Always fills *ret. Reads no byte outside file. */
 void elf_check(struct bytes file, struct elf_verdict *ret);
 
+/* Adds a finding; what may be NULL. Bytes of it that are not printable become '?'. When the verdict
+ * is full the finding is counted only; one that refuses makes is_ok false in any case. */
+void elf_verdict_add(struct elf_verdict *verdict, enum elf_finding_id id, const char *what);
+
 /* The stable id in text: "elf-text-relocations". */
 const char *elf_finding_name(enum elf_finding_id id);
 bool elf_finding_refuses(enum elf_finding_id id);
@@ -97,10 +104,6 @@ bool elf_finding_refuses(enum elf_finding_id id);
 const char *elf_finding_message(enum elf_finding_id id);
 const char *elf_finding_fix(enum elf_finding_id id);
 
-/* The verdict as one JSON object: {"ok":true,"findings":[{"id","severity":"refuse"|"report","what",
- * "message","fix"}],"dropped":0,"manifestText":"..."|null}. A manifest that is not UTF-8 is null
- * and a finding. False when out is full. */
-bool elf_verdict_json(const struct elf_verdict *verdict, struct bytes_buf *out);
 /* The verdict for people, one finding per line. False when out is full. */
 bool elf_verdict_text(const struct elf_verdict *verdict, struct bytes_buf *out);
 

@@ -152,6 +152,7 @@ static const struct row inspector_rows[] = {
 	PLAIN(mremap),
 	PLAIN(brk),
 	PLAIN(madvise),
+	PLAIN(getrandom), /* malloc, once */
 	PLAIN(exit_group),
 };
 
