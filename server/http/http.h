@@ -13,9 +13,10 @@
  * socket itself; when the client leaves, on_abort runs once and the request still has to be
  * finished by http_respond (whose bytes then go nowhere).
  *
- * Threads: http_open/http_close on the thread that starts the loops; everything else about a
- * request on its own loop. Memory: a request and its arena live until http_respond has been called
- * and the answer sent or the connection closed; all views given out borrow from it.
+ * Threads: http_open/http_close on the thread that starts the loops; quiesce, in_flight and stats
+ * on any; everything else about a request on its own loop. Memory: a request and its arena live
+ * until http_respond has been called and the answer sent or the connection closed; all views given
+ * out borrow from it.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -26,6 +27,7 @@
 
 #include "arena.h"
 #include "bytes.h"
+#include "defer.h"
 #include "err.h"
 #include "id.h"
 #include "loop.h"
@@ -85,26 +87,32 @@ void http_on_abort(struct http_request *request, void (*on_abort)(struct http_re
 enum http_body_kind {
 	HTTP_BODY_COPY,   /* copied before http_respond returns */
 	HTTP_BODY_STATIC, /* lives for ever (embedded assets) */
-	HTTP_BODY_FREE    /* malloc'd; the listener frees it, also on failure */
+	HTTP_BODY_FREE,   /* malloc'd; the listener frees it, also on failure */
+	HTTP_BODY_ARENA   /* in the request's arena, or as long-lived: sent without a copy */
 };
 
 struct http_answer {
 	unsigned status;
-	const struct http_header *headers; /* Content-Length, Date, Connection are ours */
+	/* Content-Length, Transfer-Encoding, Date and Connection are ours: such headers, and those
+	 * that are not a token and printable text, are left out. */
+	const struct http_header *headers;
 	size_t n_headers;
 	struct bytes body;
 	enum http_body_kind body_kind;
 	bool close; /* end the connection after this answer */
 };
 
-/* Queues the answer. Exactly once per request; X-Request-Id (the trace id in hex) is added. */
+/* Queues the answer. Exactly once per request; X-Request-Id (the trace id in hex) is added. Until
+ * the answer has been sent the request's views stay valid, but the caller may not rely on being
+ * told. */
 void http_respond(struct http_request *request, const struct http_answer *answer);
 
 /* ---- a streamed answer (server-sent events) ---- */
 struct http_stream;
 
 /* Instead of http_respond: sends status and headers and keeps the connection open. on_closed runs
- * once when the client leaves or the server stops; the stream is gone then. */
+ * once when the client leaves, the server stops, or after http_stream_end; the stream is gone then.
+ * Returns NULL when there is no memory; the request then still needs its answer. */
 struct http_stream *http_stream_open(struct http_request *request, unsigned status,
 	const struct http_header *headers, size_t n_headers, size_t buffer_limit_bytes,
 	void (*on_closed)(void *context), void *context);
@@ -125,11 +133,12 @@ struct http_handler {
 	 * later. */
 	void (*on_request)(void *context, struct http_request *request);
 	/* A request ended: its answer was sent or its connection died. status is 0 when none was
-	 * queued. */
+	 * queued. Runs for every request of which there was a request line, also for those that
+	 * the listener refused before on_headers (their http_context is NULL). */
 	void (*on_done)(
 		void *context, struct http_request *request, unsigned status, uint64_t sent_bytes);
 	/* Body of an answer that the listener itself makes (guard, limits, timers): writes the
-	 * error body for status into out. */
+	 * error body (JSON) for status into out. Of request, only its trace id may be asked. */
 	void (*make_error)(void *context, struct http_request *request, unsigned status,
 		const char *message, struct bytes_buf *out);
 };
@@ -138,7 +147,13 @@ struct http_config {
 	struct bytes address;      /* "127.0.0.1", "::1", "0.0.0.0" */
 	uint16_t port;             /* 0: any free one */
 	unsigned connection_limit; /* per loop */
-	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
+	/* From the start of a connection, or of a request on it, until its headers are complete. */
+	unsigned header_timeout_ms;
+	/* What a body may take beside one second for each 8 KiB of it. */
+	unsigned body_timeout_ms;
+	unsigned idle_timeout_ms; /* between two requests */
+	/* In which a reader has to take the answer, or 8 KiB of it for each second. */
+	unsigned send_timeout_ms;
 };
 
 /* Listens on every loop. loops[n_loops] do not run yet. Returns 0 and a listener to close, or -1
@@ -147,11 +162,28 @@ int http_open(const struct http_config *config, struct loop *const *loops, unsig
 	const struct http_handler *handler, struct http **ret, struct err *err);
 /* The port that was bound. */
 uint16_t http_port(const struct http *http);
-/* Stops accepting, on every loop. Requests in flight go on; idle connections are closed. */
+/* Stops accepting, on every loop. Requests in flight go on and their connections close after the
+ * answer; idle connections are closed, streams ended. Any thread, while the loops run. */
 void http_quiesce(struct http *http);
-/* Requests that have begun and not ended, over all loops. */
+/* Requests that passed the guard and have not ended, over all loops. */
 unsigned http_in_flight(const struct http *http);
-/* After the loops have ended. Closes what is left. Takes NULL. */
+/* After the loops have ended, before they are freed. Closes what is left: requests without an
+ * answer end (on_abort, on_done with status 0), but their memory stays until http_respond, which a
+ * message in a mailbox may still bring. Takes NULL. */
 void http_close(struct http *http);
+
+struct http_stats {
+	uint64_t connections_accepted, connections_evicted; /* evicted: idle, over the limit */
+	uint64_t connections_timed_out;                     /* by one of the total timers */
+	uint64_t requests_begun;                            /* there was a request line */
+	uint64_t requests_refused; /* by guard or limits, before the handler */
+	uint64_t clients_gone;     /* before their answer was queued */
+	unsigned connections_open;
+};
+
+/* The sums over all loops since http_open. Any thread. */
+void http_stats(const struct http *http, struct http_stats *ret);
+
+DEFER_DEFINE(struct http *, http_close)
 
 #endif

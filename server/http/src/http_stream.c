@@ -1,0 +1,145 @@
+/*
+ * A stream is an answer without a known end. The library asks for its bytes; when there are none
+ * the connection is suspended, and a write resumes it: answering "nothing yet" alone would make the
+ * library ask again at once, for ever.
+ *
+ *   buffer:  [ sent ............ | pending ............ ]
+ *            0                   at                     buffer.n <= limit
+ */
+#include "http_lane.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES                                                                                \
+	4096 /* what the library asks for at a time, at most, when it does not chunk               \
+	      */
+
+struct http_stream {
+	struct http_request *request;
+	struct bytes_buf buffer;
+	size_t at;
+	void (*on_closed)(void *context); /* NULL once it was told */
+	void *context;
+	bool is_ended; /* nothing more will be written */
+};
+
+size_t stream_pending(const struct http_stream *stream)
+{
+	return stream->buffer.n - stream->at;
+}
+
+/* The library wants the next bytes. */
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t max)
+{
+	struct http_stream *stream = context;
+	struct connection *connection = stream->request->connection;
+	size_t n = stream_pending(stream);
+
+	(void)position;
+	connection->lane->n_fruitless = 0;
+	if (n == 0) {
+		if (stream->is_ended || connection->phase == PHASE_LEAVING)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		connection->deadline_ns = CLOCK_NEVER;
+		connection_suspend(connection);
+		return 0;
+	}
+	if (n > max)
+		n = max;
+	memcpy(out, stream->buffer.p + stream->at, n);
+	stream->at += n;
+	stream->request->sent_bytes += n;
+	if (stream_pending(stream) == 0) {
+		bytes_buf_clear(&stream->buffer);
+		stream->at = 0;
+	}
+	return (ssize_t)n;
+}
+
+struct http_stream *http_stream_open(struct http_request *request, unsigned status,
+	const struct http_header *headers, size_t n_headers, size_t buffer_limit_bytes,
+	void (*on_closed)(void *context), void *context)
+{
+	struct http_stream *stream = calloc(1, sizeof *stream);
+
+	if (!stream)
+		return NULL;
+	assert(request->connection && !request->is_answered);
+	bytes_buf_init(&stream->buffer, buffer_limit_bytes);
+	stream->request = request;
+	stream->on_closed = on_closed;
+	stream->context = context;
+	request->response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, NULL);
+	if (!request->response) {
+		free(stream);
+		return NULL;
+	}
+	for (size_t i = 0; i < n_headers; i++)
+		answer_add_header(request, request->response, headers[i]);
+	answer_add_common(request, request->response, true);
+	request->is_answered = true;
+	request->status = status;
+	request->stream = stream;
+	struct connection *connection = request->connection;
+
+	if (!request->in_library && connection->is_suspended)
+		connection_resume(connection);
+	connection_enter(connection, PHASE_STREAM, 0);
+	link_append(&connection->lane->streaming, &connection->link);
+	connection_watch(connection);
+	return stream;
+}
+
+static void wake(struct http_stream *stream)
+{
+	struct connection *connection = stream->request->connection;
+
+	if (connection->is_suspended)
+		connection_resume(connection);
+}
+
+bool http_stream_write(struct http_stream *stream, struct bytes data)
+{
+	struct connection *connection = stream->request->connection;
+
+	assert(!stream->is_ended);
+	if (stream->at > 0 && data.n > stream->buffer.max - stream->buffer.n) {
+		memmove(stream->buffer.p, stream->buffer.p + stream->at, stream_pending(stream));
+		stream->buffer.n -= stream->at;
+		stream->at = 0;
+	}
+	bool was_empty = stream_pending(stream) == 0;
+
+	if (!bytes_buf_append(&stream->buffer, data))
+		return false;
+	if (was_empty && data.n > 0)
+		connection_await_reader(connection);
+	wake(stream);
+	return true;
+}
+
+void http_stream_end(struct http_stream *stream)
+{
+	stream->is_ended = true;
+	wake(stream);
+}
+
+void stream_close(struct http_stream *stream)
+{
+	void (*on_closed)(void *) = stream->on_closed;
+
+	stream->on_closed = NULL;
+	stream->is_ended = true;
+	wake(stream);
+	if (on_closed)
+		on_closed(stream->context);
+}
+
+void stream_free(struct http_stream *stream)
+{
+	bytes_buf_fini(&stream->buffer);
+	free(stream);
+}
