@@ -224,6 +224,18 @@ static void a_good_file_is_accepted_with_its_manifest(void)
 	free(f);
 }
 
+/* A linker rounds the end of RELRO up to a page, beyond a segment that ends with it. */
+static void relro_may_end_with_the_last_page_of_the_data(void)
+{
+	union file *f = good_file();
+
+	f->tables.headers[H_DATA].p_filesz = f->tables.headers[H_DATA].p_memsz = PAGE - 64;
+	CU_ASSERT(judge_bytes(f, sizeof *f).is_ok);
+	f->tables.headers[H_RELRO].p_memsz = PAGE + 1;
+	CU_ASSERT(!judge_bytes(f, sizeof *f).is_ok);
+	free(f);
+}
+
 SPOIL(not_elf, f->bytes[0] = 'X')
 SPOIL(is_32_bit, f->tables.header.e_ident[EI_CLASS] = ELFCLASS32)
 SPOIL(other_machine, f->tables.header.e_machine = EM_S390)
@@ -510,6 +522,7 @@ static void findings_are_bounded_and_named_once(void)
 
 static const struct unit_test tests[] = {
 	UNIT(a_good_file_is_accepted_with_its_manifest),
+	UNIT(relro_may_end_with_the_last_page_of_the_data),
 	UNIT(headers_that_cannot_be_loaded_are_refused),
 	UNIT(a_file_without_the_hardening_is_refused),
 	UNIT(what_the_dynamic_table_may_not_ask_for_is_refused),

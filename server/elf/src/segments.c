@@ -105,6 +105,16 @@ static bool load_segments(struct image *image, struct elf_verdict *verdict)
 	return image->n_segments > 0;
 }
 
+/* Begins in writable data and ends on its last page: the linker rounds the end up to a page. */
+static bool relro_is_good(const struct image *image, const Elf64_Phdr *header)
+{
+	if (header->p_memsz == 0 || !image_has(image, header->p_vaddr, 1, PF_W))
+		return false;
+	uint64_t last_page = (header->p_vaddr + header->p_memsz - 1) & ~(uint64_t)(IMAGE_PAGE - 1);
+	return header->p_memsz <= ELF_CHECK_FILE_BYTES &&
+	       (last_page <= header->p_vaddr || image_has(image, last_page, 1, PF_W));
+}
+
 /* The headers that are not segments: each at most once, and those that a plugin must have. */
 static void marks_check(const struct image *image, struct elf_verdict *verdict)
 {
@@ -122,10 +132,7 @@ static void marks_check(const struct image *image, struct elf_verdict *verdict)
 				elf_verdict_add(verdict, ELF_EXECUTABLE_STACK, NULL);
 			break;
 		case PT_GNU_RELRO:
-			has_relro = image_has(image, header->p_vaddr, header->p_memsz, PF_W) &&
-				    header->p_memsz > 0;
-			if (!has_relro)
-				elf_verdict_add(verdict, ELF_BAD_SEGMENT, "relro outside the data");
+			has_relro = relro_is_good(image, header);
 			break;
 		case PT_TLS:
 			if (header->p_filesz > header->p_memsz ||

@@ -98,6 +98,7 @@ static void act(void)
 			if (!p)
 				_exit(5);
 			memset(p, (int)i + 1, 1 << 20);
+			__asm__ volatile("" : : "r"(p) : "memory"); /* it is used */
 		}
 	case JAIL_SEGV:
 		*nowhere = 1;
