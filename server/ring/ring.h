@@ -56,6 +56,9 @@ int ring_segment_new(unsigned n_loops, struct ring_segment **ret, struct err *er
 /* Worker: maps the segment behind fd, which stays the caller's to close. -1 with ERR_INVALID when
  * it is not one of n_loops loops. */
 int ring_segment_map(int fd, unsigned n_loops, struct ring_segment **ret, struct err *err);
+/* For tests and benchmarks: the worker's ends over the core's own mapping, in one process, so that
+ * ThreadSanitizer sees both sides touch the same memory. Free it before segment. */
+int ring_segment_share(struct ring_segment *segment, struct ring_segment **ret, struct err *err);
 /* Unmaps and closes. Takes NULL. */
 void ring_segment_free(struct ring_segment *segment);
 

@@ -58,6 +58,7 @@ struct ring_segment {
 	char *base;
 	size_t n_bytes;
 	int fd;
+	bool is_shared; /* the mapping is another's */
 	unsigned n_loops;
 	struct ring to_worker[RING_LOOPS_MAX], to_core[RING_LOOPS_MAX];
 };
@@ -72,17 +73,10 @@ static struct header *segment_header(const struct ring_segment *segment)
 	return (struct header *)(void *)segment->base;
 }
 
-static int segment_attach(struct ring_segment *segment, int fd, unsigned n_loops, struct err *err)
+/* Makes the ends of all rings over the mapping. */
+static void segment_ends(struct ring_segment *segment)
 {
-	size_t n_bytes = segment_bytes(n_loops);
-	void *base = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (base == MAP_FAILED)
-		return ERR_SET(err, ERR_IO, "cannot map a segment of %zu bytes", n_bytes);
-	segment->base = base;
-	segment->n_bytes = n_bytes;
-	segment->n_loops = n_loops;
-	for (unsigned i = 0; i < 2 * n_loops; i++) {
+	for (unsigned i = 0; i < 2 * segment->n_loops; i++) {
 		char *control = segment->base + PAGE_BYTES + (size_t)i * CONTROL_BYTES;
 		bool is_to_core = i % 2 == 1;
 		struct ring *ring =
@@ -93,6 +87,19 @@ static int segment_attach(struct ring_segment *segment, int fd, unsigned n_loops
 			.direction = is_to_core ? WIRE_TO_CORE : WIRE_TO_WORKER,
 		};
 	}
+}
+
+static int segment_attach(struct ring_segment *segment, int fd, unsigned n_loops, struct err *err)
+{
+	size_t n_bytes = segment_bytes(n_loops);
+	void *base = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (base == MAP_FAILED)
+		return ERR_SET(err, ERR_IO, "cannot map a segment of %zu bytes", n_bytes);
+	segment->base = base;
+	segment->n_bytes = n_bytes;
+	segment->n_loops = n_loops;
+	segment_ends(segment);
 	return 0;
 }
 
@@ -162,11 +169,27 @@ int ring_segment_map(int fd, unsigned n_loops, struct ring_segment **ret, struct
 	return 0;
 }
 
+int ring_segment_share(struct ring_segment *segment, struct ring_segment **ret, struct err *err)
+{
+	struct ring_segment *other = calloc(1, sizeof *other);
+
+	if (!other)
+		return ERR_SET(err, ERR_NOMEM, "no memory for a segment");
+	other->base = segment->base;
+	other->n_bytes = segment->n_bytes;
+	other->n_loops = segment->n_loops;
+	other->fd = -1;
+	other->is_shared = true;
+	segment_ends(other);
+	*ret = other;
+	return 0;
+}
+
 void ring_segment_free(struct ring_segment *segment)
 {
 	if (!segment)
 		return;
-	if (segment->base)
+	if (segment->base && !segment->is_shared)
 		munmap(segment->base, segment->n_bytes);
 	if (segment->fd >= 0)
 		close(segment->fd);

@@ -406,8 +406,9 @@ static void what_a_plugin_prints_comes_through_the_pipe(void)
 
 	begin_sabotage(&life, SABOTAGE_STDOUT);
 	CU_ASSERT(answers(&life.core, 0, BYTES("{\"printed\":10000}")));
-	(void)run_for(50);
-	CU_ASSERT(life.n_output > 300000);
+	/* The pipe does not block the plugin: what does not fit is lost. */
+	(void)run_for(10);
+	CU_ASSERT(life.n_output > 4096);
 	CU_ASSERT_NSTRING_EQUAL(life.first_output, "saboteur says 0 %s %n ", 22);
 	kill_and_wait(&life);
 }
