@@ -10,9 +10,9 @@
  *        ^                             +-- multi of tenant B -- connections of B
  *        +------- done message <-------+
  *
- * libcurl follows no redirect. Egress follows up to 3 itself, only to the scheme, host and port
- * that the request was declared for; all others are DENIED. What goes out and what comes back is
- * bounded in bytes and in time, counted in the callbacks.
+ * libcurl follows no redirect. Egress follows up to 3 itself, only to the scheme, host, port
+ * and path prefix that the request was declared for; all others are DENIED. What goes out and what
+ * comes back is bounded in bytes and in time, counted in the callbacks.
  *
  * Threads: egress_send and egress_cancel on the sender's loop; egress_new and _free anywhere.
  * Memory:  egress copies the request; the response belongs to the message until it is freed.
@@ -38,8 +38,11 @@ struct egress_options {
 	uint32_t max_requests;            /* in flight over all tenants; 0: 512 */
 	uint32_t max_requests_per_tenant; /* 0: 64 */
 	uint32_t max_tenants;    /* with open connections, least recently used closed; 0: 64 */
+	unsigned thread_index;   /* the egress thread's loop index, and its shard of metrics */
 	struct metrics *metrics; /* may be NULL */
-	unsigned metrics_shard;  /* the egress thread's own */
+	/* Looks a name up, on a thread that may block; writes at most cap addresses (their port
+	 * does not matter) and returns how many. NULL: the system's resolver. */
+	size_t (*resolve)(const char *host, struct sockaddr_storage *addresses, size_t cap);
 };
 
 /* Starts the thread. Returns 0, or -1 (ERR_NOMEM, ERR_IO). */
@@ -67,20 +70,21 @@ struct egress_request {
 	struct bytes scheme; /* "https", or "http" where the manifest says so */
 	struct bytes host;   /* as declared: a name or an address, IPv6 without brackets */
 	uint16_t port;
-	struct bytes method;                 /* GET HEAD POST PUT PATCH DELETE OPTIONS */
-	struct bytes target;                 /* path and query, starts with '/' */
-	const struct egress_header *headers; /* checked: forbidden ones are DENIED, not dropped */
+	struct bytes method; /* GET HEAD POST PUT PATCH DELETE OPTIONS */
+	struct bytes target; /* path and query; starts with '/', has no "." or ".." segments */
+	struct bytes target_prefix; /* a redirect is followed only to a target that starts so */
+	const struct egress_header *headers; /* a forbidden one is DENIED, not left out */
 	size_t n_headers;
-	/* Headers that the core adds itself after all checks (credentials); not subject to the list
-	 * of forbidden names, and not sent to anything but the declared host. */
+	/* Headers that the core adds itself after all checks (credentials): not subject to the list
+	 * of forbidden names, sent to the declared host only, and blotted out of the answer. */
 	const struct egress_header *secret_headers;
 	size_t n_secret_headers;
 	struct bytes body;
-	uint32_t timeout_ms;       /* in all, 1 to 60000 */
-	size_t max_response_bytes; /* of the body */
+	uint32_t timeout_ms;       /* in all, 1 to 10000 */
+	size_t max_response_bytes; /* of the body, at most 64 MiB */
 	const struct egress_range *allowed;
 	size_t n_allowed;
-	uint8_t trace_id[ID_TRACE_BYTES]; /* all zero: none is sent on */
+	uint8_t trace_id[ID_TRACE_BYTES]; /* all zero: no traceparent is sent */
 };
 
 struct egress_response {

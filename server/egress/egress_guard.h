@@ -8,7 +8,8 @@
  * inside an IPv6 one.
  *
  * An operator may allow private networks tenant by tenant ("10.1.0.0/16:443"): internal systems and
- * tests need it. An allowed range is the only way past the guard.
+ * tests need it. An allowed range is the only way past the guard; a metadata service passes only by
+ * a range that is exactly its address.
  *
  * Threads: all functions from any thread. Memory: none of its own.
  */
@@ -58,8 +59,8 @@ struct egress_guard_self {
 enum egress_guard_verdict egress_guard_check(const struct sockaddr *address, socklen_t n,
 	const struct egress_range *allowed, size_t n_allowed, const struct egress_guard_self *self);
 
-/* True for names that are refused before they are looked up: metadata.google.internal and its like,
- * localhost. Case and one trailing dot do not matter. */
+/* True for names that are refused before they are looked up: metadata.google.internal and its like.
+ * Case and one trailing dot do not matter. */
 bool egress_guard_is_forbidden_name(struct bytes host);
 
 /* The verdict as a word for logs and audit records: "private". */
