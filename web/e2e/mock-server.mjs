@@ -122,7 +122,7 @@ export async function startMock({ port = 0, token = "first-run-token", isSetUp =
 	};
 
 	const plugins = () =>
-		(state.empty ? [] : PLUGINS).map(({ share: _, base, crashes = 0, denials = 0, ...plugin }) => ({
+		(state.empty ? [] : PLUGINS).map(({ share: _share, base, crashes = 0, denials = 0, ...plugin }) => ({
 			...plugin,
 			state: state.states[plugin.id] ?? plugin.state,
 			sha256: createHash("sha256").update(plugin.id).digest("hex"),
@@ -235,7 +235,7 @@ export async function startMock({ port = 0, token = "first-run-token", isSetUp =
 	const signIn = (res) => {
 		const id = createHash("sha256").update(`${random()}`).digest("hex").slice(0, 32);
 		sessions.add(id);
-		const cookie = `tenon_session=${id}; HttpOnly; SameSite=Strict; Path=/`;
+		const cookie = `tenon_session=${id}; HttpOnly; SameSite=Strict; Path=/platform`;
 		send(res, 200, sessionBody(id), { "Set-Cookie": cookie });
 	};
 

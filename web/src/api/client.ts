@@ -27,7 +27,9 @@ const TIMEOUT_MS = 15_000;
 /** Seconds from a Retry-After header, which is a number or a date. */
 export function parseRetryAfter(value: string | null, nowMs: number): number {
 	if (!value) return 0;
-	const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - nowMs) / 1000;
+	const isNumber = /^\d+$/.test(value.trim());
+	if (!isNumber && !value.endsWith("GMT")) return 0;
+	const seconds = isNumber ? Number(value) : (Date.parse(value) - nowMs) / 1000;
 	return Number.isFinite(seconds) ? Math.min(3600, Math.max(0, Math.ceil(seconds))) : 0;
 }
 

@@ -83,13 +83,13 @@ export function ChartCard(props: Props) {
 				) : (
 					<>
 						{/* A chart is a picture with a keyboard: arrow keys read it second by second. */}
-						{/* oxlint-disable jsx-a11y/no-noninteractive-tabindex, jsx-a11y/no-static-element-interactions */}
+						{/* oxlint-disable jsx-a11y/no-noninteractive-tabindex, jsx-a11y/no-noninteractive-element-interactions */}
 						<div
 							className="chart-plot"
 							role="group"
 							aria-roledescription={t("chart.kind")}
 							aria-label={`${title}. ${empty ?? summary}`}
-							aria-description={t("chart.keys")}
+							aria-describedby={`${id}-keys`}
 							tabIndex={0}
 							onKeyDown={onKeyDown}
 							onBlur={() => {
@@ -110,6 +110,9 @@ export function ChartCard(props: Props) {
 							/>
 						</div>
 						{/* oxlint-enable */}
+						<p className="sr-only" id={`${id}-keys`}>
+							{t("chart.keys")}
+						</p>
 						{empty && <p className="chart-empty">{empty}</p>}
 					</>
 				)}
@@ -141,7 +144,7 @@ function FigureTable({ title, times, columns, series, seconds, combine, formatVa
 	return (
 		// A region that scrolls has to be reachable by keyboard.
 		// oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-		<div className="chart-table" tabIndex={0} role="region" aria-label={title}>
+		<div className="chart-table" tabIndex={0} role="region" aria-label={t("chart.table", { title })}>
 			<table>
 				<thead>
 					<tr>

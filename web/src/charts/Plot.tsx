@@ -148,15 +148,17 @@ export function Plot(props: Props) {
 		};
 		const u = new uPlot(options, toData(latest.current), element);
 		plot.current = u;
+		// The third argument, which the types leave out, moves the crosshair of the other charts too.
+		const moveCursor = u.setCursor as (at: { left: number; top: number }, fire: boolean, share: boolean) => void;
 		handle.current = {
 			step: (by) => {
 				const { times } = latest.current;
 				const from = (u.cursor.left ?? -1) >= 0 ? (u.cursor.idx ?? times.length) : times.length;
 				const index = Math.min(times.length - 1, Math.max(0, from + by));
 				const time = times[index];
-				if (time !== undefined) u.setCursor({ left: u.valToPos(time, "x"), top: 10 });
+				if (time !== undefined) moveCursor({ left: u.valToPos(time, "x"), top: 10 }, true, true);
 			},
-			leave: () => u.setCursor({ left: -10, top: -10 }),
+			leave: () => moveCursor({ left: -10, top: -10 }, true, true),
 		};
 		const observer = new ResizeObserver(() => {
 			const { clientWidth: width, clientHeight: height } = element;

@@ -17,7 +17,7 @@ export function sparkPath(column: readonly Figure[], width: number, height: numb
 	return path;
 }
 
-export function Sparkline({ column, label, width = 88, height = 20 }: { column: readonly Figure[]; label: string; width?: number; height?: number }) {
+export function Sparkline({ column, label, width = 80, height = 20 }: { column: readonly Figure[]; label: string; width?: number; height?: number }) {
 	return (
 		<svg className="sparkline" role="img" aria-label={label} width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
 			<path d={sparkPath(column, width, height)} />

@@ -137,6 +137,7 @@ export const en = {
 	"chart.p95": "p95",
 	"chart.inRange": "in {range}",
 	"chart.asTable": "Show as table",
+	"chart.table": "{title}, table",
 	"chart.asChart": "Show as chart",
 	"chart.keys": "Left and right arrow keys read single seconds.",
 	"chart.kind": "chart",

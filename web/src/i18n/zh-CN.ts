@@ -133,6 +133,7 @@ export const zhCN: Messages = {
 	"chart.p95": "p95",
 	"chart.inRange": "{range}内",
 	"chart.asTable": "以表格显示",
+	"chart.table": "{title}，表格",
 	"chart.asChart": "以图表显示",
 	"chart.keys": "用左右方向键逐秒读取。",
 	"chart.kind": "图表",

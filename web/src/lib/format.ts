@@ -39,14 +39,14 @@ export function createFormat(language: Language, clock: Clock): Format {
 	const digits = [0, 1, 2].map(
 		(n) => new Intl.NumberFormat(language, { minimumFractionDigits: n, maximumFractionDigits: n }),
 	);
-	const minutes: Intl.DateTimeFormatOptions = {
+	const toMinute: Intl.DateTimeFormatOptions = {
 		...zoned,
 		hour: "2-digit",
 		minute: "2-digit",
 		hourCycle: "h23",
 	};
-	const times = new Intl.DateTimeFormat(language, { ...minutes, second: "2-digit" });
-	const clock24 = new Intl.DateTimeFormat(language, minutes);
+	const times = new Intl.DateTimeFormat(language, { ...toMinute, second: "2-digit" });
+	const clock24 = new Intl.DateTimeFormat(language, toMinute);
 	// Swedish writes the date as ISO 8601 does; no country reads it as another day.
 	const dates = new Intl.DateTimeFormat("sv-SE", zoned);
 	const zones = new Intl.DateTimeFormat(language, { ...zoned, timeZoneName: "short" });

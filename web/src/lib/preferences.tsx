@@ -100,9 +100,9 @@ export function PreferencesProvider({ children }: { children: ReactNode }) {
 			rich: (key, nodes, params = {}) =>
 				cut(pick(messages, plurals, key, params)).map((part, i) => {
 					if (i % 2 === 0) return part;
-					const value = params[part];
+					const given = params[part];
 					const node =
-						nodes[part] ?? (typeof value === "number" ? numbers.format(value) : value);
+						nodes[part] ?? (typeof given === "number" ? numbers.format(given) : given);
 					return <span key={part}>{node}</span>;
 				}),
 			format: createFormat(language, clock),

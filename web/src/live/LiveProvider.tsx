@@ -1,12 +1,21 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import * as v from "valibot";
+import {
+	createContext,
+	type ReactNode,
+	useContext,
+	useEffect,
+	useEffectEvent,
+	useMemo,
+	useRef,
+	useState,
+	useSyncExternalStore,
+} from "react";
 import { api } from "../api/client";
-import { Hello, type Overview, type Session, Tick } from "../api/schema";
+import type { Overview, Session, Tick } from "../api/schema";
+import { createFeed, followVisibility } from "./feed";
 import { History, HISTORY_SECONDS, type Window } from "./history";
 import { applyTick } from "./overview";
-import { EventStream, type StreamStatus } from "./stream";
-import type { StreamEvent } from "./sse";
+import type { EventStream, StreamStatus } from "./stream";
 
 interface Live {
 	status: StreamStatus;
@@ -19,25 +28,14 @@ interface Live {
 	/** What pages draw: the live history, or the copy of the moment of pausing. */
 	history: History;
 	overview: { data: Overview | undefined; error: unknown; retry(): void };
-	/** True until the server's own memory has been read, or reading it has failed. */
-	isHistoryLoading: boolean;
-	historyError: unknown;
+	/** The server's own memory of the last minutes. */
+	range: { isPending: boolean; error: unknown; retry(): void };
 }
 
 const Context = createContext<Live | null>(null);
 
 const OVERVIEW = ["overview"];
 const RANGE = ["range"];
-const HEAL_MS = 10_000;
-
-function parseData<S extends v.GenericSchema>(schema: S, event: StreamEvent): v.InferOutput<S> | null {
-	try {
-		const parsed = v.safeParse(schema, JSON.parse(event.data));
-		return parsed.success ? parsed.output : null;
-	} catch {
-		return null;
-	}
-}
 
 interface Props {
 	session: Session;
@@ -51,7 +49,12 @@ export function LiveProvider({ session, onSignedOut, children }: Props) {
 	const [history] = useState(() => new History());
 	const [status, setStatus] = useState<StreamStatus>({ kind: "connecting" });
 	const [isUpgraded, setUpgraded] = useState(false);
-	const [frozen, setFrozen] = useState<{ at: number; history: History; overview: Overview | undefined } | null>(null);
+	const [frozen, setFrozen] = useState<{
+		at: number;
+		history: History;
+		overview: Overview | undefined;
+	} | null>(null);
+	const stream = useRef<EventStream>(null);
 
 	const overview = useQuery({ queryKey: OVERVIEW, queryFn: api.overview });
 	const range = useQuery({
@@ -62,64 +65,44 @@ export function LiveProvider({ session, onSignedOut, children }: Props) {
 		},
 	});
 
-	const signedOut = useRef(onSignedOut);
-	useEffect(() => {
-		signedOut.current = onSignedOut;
+	const onTick = useEffectEvent((tick: Tick) =>
+		queries.setQueryData<Overview>(OVERVIEW, (before) => before && applyTick(before, tick)),
+	);
+	const onReload = useEffectEvent((what: "all" | "history") => {
+		if (what === "all") void queries.invalidateQueries({ queryKey: OVERVIEW });
+		void queries.invalidateQueries({ queryKey: RANGE });
 	});
+	const onBuild = useEffectEvent((buildId: string) => setUpgraded(buildId !== session.buildId));
+	const onGone = useEffectEvent(() => onSignedOut());
 
-	const stream = useMemo(() => {
-		let hellos = 0;
-		let healedAtMs = 0;
-		const reload = () => {
-			void queries.invalidateQueries({ queryKey: OVERVIEW });
-			void queries.invalidateQueries({ queryKey: RANGE });
-		};
-		const onEvent = (event: StreamEvent) => {
-			if (event.event === "tick") {
-				const tick = parseData(Tick, event);
-				if (!tick) return;
-				// Seconds fell between two connections, or between the stream and what was read before
-				// it. The server remembers them; one that it lacks as well is not asked for again.
-				const hasGap = !history.isEmpty && tick.t > history.end + 1;
-				history.push(tick);
-				if (hasGap && Date.now() - healedAtMs > HEAL_MS) {
-					healedAtMs = Date.now();
-					void queries.invalidateQueries({ queryKey: RANGE });
-				}
-				queries.setQueryData<Overview>(OVERVIEW, (before) => before && applyTick(before, tick));
-			} else if (event.event === "hello") {
-				const hello = parseData(Hello, event);
-				if (hello) setUpgraded(hello.buildId !== session.buildId);
-				// Seconds may have passed between two connections.
-				if (hellos++ > 0) reload();
-			} else if (event.event === "reset") {
-				reload();
-			}
-		};
-		return new EventStream("/platform/events", { onEvent, onStatus: setStatus, onSignedOut: () => signedOut.current() });
-	}, [history, queries, session.buildId]);
-
-	// One stream for a tab that is seen, none for one that is not: browsers allow six connections.
 	useEffect(() => {
-		const follow = () => (document.hidden ? stream.close() : stream.open());
-		const retry = () => stream.retryNow();
-		const upgraded = (event: Event) => {
+		const feed = createFeed(history, {
+			onTick: (tick) => onTick(tick),
+			onReload: (what) => onReload(what),
+			onBuild: (buildId) => onBuild(buildId),
+			onStatus: setStatus,
+			onSignedOut: () => onGone(),
+		});
+		stream.current = feed;
+		const stop = followVisibility(feed);
+		return () => {
+			stop();
+			stream.current = null;
+		};
+	}, [history]);
+
+	// A part of this page that the server no longer has: it serves another build by now.
+	useEffect(() => {
+		const onMissing = (event: Event) => {
 			event.preventDefault();
 			setUpgraded(true);
 		};
-		follow();
-		document.addEventListener("visibilitychange", follow);
-		window.addEventListener("online", retry);
-		window.addEventListener("vite:preloadError", upgraded);
-		return () => {
-			document.removeEventListener("visibilitychange", follow);
-			window.removeEventListener("online", retry);
-			window.removeEventListener("vite:preloadError", upgraded);
-			stream.close();
-		};
-	}, [stream]);
+		window.addEventListener("vite:preloadError", onMissing);
+		return () => window.removeEventListener("vite:preloadError", onMissing);
+	}, []);
 
 	const { data, error, refetch } = overview;
+	const { isPending, error: rangeError, refetch: refetchRange } = range;
 	const value = useMemo<Live>(
 		() => ({
 			status,
@@ -127,17 +110,20 @@ export function LiveProvider({ session, onSignedOut, children }: Props) {
 			setPaused: (isPaused) =>
 				setFrozen(
 					isPaused
-						? { at: history.end || Math.floor(Date.now() / 1000), history: history.copy(), overview: data }
+						? {
+								at: history.end || Math.floor(Date.now() / 1000),
+								history: history.copy(),
+								overview: data,
+							}
 						: null,
 				),
-			retryNow: () => stream.retryNow(),
+			retryNow: () => stream.current?.retryNow(),
 			isUpgraded,
 			history: frozen?.history ?? history,
 			overview: { data: frozen?.overview ?? data, error, retry: () => void refetch() },
-			isHistoryLoading: range.isPending,
-			historyError: range.error,
+			range: { isPending, error: rangeError, retry: () => void refetchRange() },
 		}),
-		[status, frozen, isUpgraded, history, data, error, refetch, range.isPending, range.error, stream],
+		[status, frozen, isUpgraded, history, data, error, refetch, isPending, rangeError, refetchRange],
 	);
 	return <Context value={value}>{children}</Context>;
 }

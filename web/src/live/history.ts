@@ -47,26 +47,40 @@ export class History {
 		return this.#times.length === 0;
 	}
 
-	/** Takes what the server remembers. Seconds that arrived live after its end are kept. */
+	/** The newest second of the last few that has no figures at all, 0 when each has some. */
+	lastHole(within: number): number {
+		const column = this.#columns.get("s2xx") ?? [];
+		for (let i = column.length - 1; i >= Math.max(0, column.length - within); i--)
+			if (column[i] === null) return this.#times[i] ?? 0;
+		return 0;
+	}
+
+	/** Takes what the server remembers. What arrived live and is newer, or unknown to it, is kept. */
 	load(range: Range): void {
 		const length = range.requests.s2xx.length;
 		const newer = this.#rowsAfter(range.start + length - 1);
 		const times = Array.from({ length }, (_, i) => range.start + i);
-		const fit = (column: Figure[]) => times.map((_, i) => column[i] ?? null);
+		const before = this.#columns;
+		const offset = range.start - (this.#times[0] ?? range.start);
+		const put = (name: string, column: Figure[]) =>
+			this.#columns.set(
+				name,
+				times.map((_, i) => column[i] ?? before.get(name)?.[i + offset] ?? null),
+			);
 
 		this.#times = times;
 		this.#columns = new Map();
 		this.#plugins = [];
 		for (const name of ["s2xx", "s3xx", "s4xx", "s5xx"] as const)
-			this.#columns.set(name, fit(range.requests[name]));
+			put(name, range.requests[name]);
 		for (const name of ["p50", "p95", "p99"] as const)
-			this.#columns.set(name, fit(range.latencyUs[name]));
-		this.#columns.set("denied", fit(range.denied));
+			put(name, range.latencyUs[name]);
+		put("denied", range.denied);
 		for (const plugin of range.plugins) {
 			const key = pluginKey(plugin);
 			this.#know(key);
-			this.#columns.set(`calls ${key}`, fit(plugin.calls));
-			this.#columns.set(`errors ${key}`, fit(plugin.errors));
+			put(`calls ${key}`, plugin.calls);
+			put(`errors ${key}`, plugin.errors);
 		}
 		for (const [t, row] of newer) this.#append(t, row);
 		this.#trim();

@@ -1,38 +1,74 @@
-import { Menu } from "@base-ui/react/menu";
-import { Check, ChevronsUpDown, LogOut } from "lucide-react";
-import type { ReactNode } from "react";
+import { ChevronsUpDown, LogOut } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import type { Session } from "../api/schema";
 import { LANGUAGES } from "../i18n/i18n";
 import { createFormat } from "../lib/format";
 import { type Theme, usePreferences } from "../lib/preferences";
 
-function Choices<T extends string>({ label, value, onChange, options }: { label: string; value: T; onChange(value: T): void; options: readonly { value: T; label: ReactNode }[] }) {
+interface ChoicesProps<T extends string> {
+	label: string;
+	value: T;
+	onChange(value: T): void;
+	options: readonly { value: T; label: ReactNode }[];
+}
+
+function Choices<T extends string>({ label, value, onChange, options }: ChoicesProps<T>) {
+	const name = useId();
 	return (
-		<Menu.Group>
-			<Menu.GroupLabel className="menu-label">{label}</Menu.GroupLabel>
-			<Menu.RadioGroup value={value} onValueChange={(next) => onChange(next as T)}>
-				{options.map((option) => (
-					<Menu.RadioItem className="menu-item" key={option.value} value={option.value} closeOnClick={false}>
-						<span className="menu-check">
-							<Menu.RadioItemIndicator>
-								<Check size={14} aria-hidden />
-							</Menu.RadioItemIndicator>
-						</span>
-						{option.label}
-					</Menu.RadioItem>
-				))}
-			</Menu.RadioGroup>
-		</Menu.Group>
+		<fieldset className="menu-choices">
+			<legend className="menu-label">{label}</legend>
+			{options.map((option) => (
+				<label className="menu-item" key={option.value}>
+					<input
+						type="radio"
+						name={name}
+						checked={option.value === value}
+						onChange={() => onChange(option.value)}
+					/>
+					{option.label}
+				</label>
+			))}
+		</fieldset>
 	);
 }
 
+/** Who is signed in, and behind the name: how the console looks and speaks, and the way out. */
 export function Account({ session, onSignOut }: { session: Session; onSignOut(): void }) {
-	const { t, theme, setTheme, language, setLanguage, clock, setClock } = usePreferences();
+	const { t } = usePreferences();
+	const [isOpen, setOpen] = useState(false);
+	const root = useRef<HTMLDivElement>(null);
+	const trigger = useRef<HTMLButtonElement>(null);
+	const id = useId();
 	const { email } = session.operator;
-	const themes: Theme[] = ["system", "light", "dark"];
+
+	useEffect(() => {
+		if (!isOpen) return;
+		const onPointer = (event: PointerEvent) => {
+			if (!root.current?.contains(event.target as Node)) setOpen(false);
+		};
+		document.addEventListener("pointerdown", onPointer);
+		return () => document.removeEventListener("pointerdown", onPointer);
+	}, [isOpen]);
+
+	const onKeyDown = (event: KeyboardEvent) => {
+		if (event.key !== "Escape" || !isOpen) return;
+		// Only this layer: the drawer around it stays.
+		event.stopPropagation();
+		setOpen(false);
+		trigger.current?.focus();
+	};
+
 	return (
-		<Menu.Root modal={false}>
-			<Menu.Trigger className="account-trigger" aria-label={`${t("account.label")}, ${email}`}>
+		<div className="account" ref={root} onKeyDown={onKeyDown} role="presentation">
+			<button
+				type="button"
+				className="account-trigger"
+				aria-expanded={isOpen}
+				aria-controls={id}
+				aria-label={`${t("account.label")}, ${email}`}
+				onClick={() => setOpen(!isOpen)}
+				ref={trigger}
+			>
 				<span className="account-badge" aria-hidden>
 					{email.slice(0, 1)}
 				</span>
@@ -41,47 +77,50 @@ export function Account({ session, onSignOut }: { session: Session; onSignOut():
 					<span className="account-version">{`${t("app.name")} ${session.version}`}</span>
 				</span>
 				<ChevronsUpDown size={14} aria-hidden className="muted" />
-			</Menu.Trigger>
-			<Menu.Portal>
-				<Menu.Positioner className="menu-positioner" side="top" align="start" sideOffset={6} collisionPadding={8}>
-					<Menu.Popup className="menu">
-						<p className="menu-who">
-							<span className="muted">{t("account.signedInAs")}</span>
-							<br />
-							{email}
-						</p>
-						<div className="menu-separator" />
-						<Choices
-							label={t("pref.theme")}
-							value={theme}
-							onChange={setTheme}
-							options={themes.map((value) => ({ value, label: t(`pref.theme.${value}`) }))}
-						/>
-						<Choices
-							label={t("pref.language")}
-							value={language}
-							onChange={setLanguage}
-							options={LANGUAGES.map(({ id, name }) => ({ value: id, label: <span lang={id}>{name}</span> }))}
-						/>
-						<Choices
-							label={t("pref.time")}
-							value={clock}
-							onChange={setClock}
-							options={[
-								{ value: "local", label: t("pref.time.local", { zone: createFormat(language, "local").zone }) },
-								{ value: "utc", label: t("pref.time.utc") },
-							]}
-						/>
-						<div className="menu-separator" />
-						<Menu.Item className="menu-item" onClick={onSignOut}>
-							<span className="menu-check">
-								<LogOut size={14} aria-hidden />
-							</span>
-							{t("account.signOut")}
-						</Menu.Item>
-					</Menu.Popup>
-				</Menu.Positioner>
-			</Menu.Portal>
-		</Menu.Root>
+			</button>
+			<div className="menu" id={id} role="group" aria-label={t("account.label")} hidden={!isOpen}>
+				{isOpen && <Panel email={email} onSignOut={onSignOut} />}
+			</div>
+		</div>
+	);
+}
+
+function Panel({ email, onSignOut }: { email: string; onSignOut(): void }) {
+	const { t, theme, setTheme, language, setLanguage, clock, setClock } = usePreferences();
+	const themes: Theme[] = ["system", "light", "dark"];
+	const { zone } = createFormat(language, "local");
+	return (
+		<>
+			<p className="menu-who">
+				<span className="muted">{t("account.signedInAs")}</span>
+				<br />
+				{email}
+			</p>
+			<Choices
+				label={t("pref.theme")}
+				value={theme}
+				onChange={setTheme}
+				options={themes.map((value) => ({ value, label: t(`pref.theme.${value}`) }))}
+			/>
+			<Choices
+				label={t("pref.language")}
+				value={language}
+				onChange={setLanguage}
+				options={LANGUAGES.map(({ id, name }) => ({ value: id, label: <span lang={id}>{name}</span> }))}
+			/>
+			<Choices
+				label={t("pref.time")}
+				value={clock}
+				onChange={setClock}
+				options={[
+					{ value: "local", label: t("pref.time.local", { zone }) },
+					{ value: "utc", label: t("pref.time.utc") },
+				]}
+			/>
+			<button type="button" className="menu-item menu-out" onClick={onSignOut}>
+				<LogOut size={14} aria-hidden />
+				{t("account.signOut")}
+			</button>
+		</>
 	);
 }

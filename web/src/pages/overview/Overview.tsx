@@ -122,9 +122,7 @@ function LoadingShape() {
 				{["a", "b", "c", "d", "e"].map((key) => (
 					<div key={key}>
 						<Skeleton width={64} height={14} />
-						<dd>
-							<Skeleton width={96} height={18} />
-						</dd>
+						<Skeleton width={96} height={18} />
 					</div>
 				))}
 			</div>

@@ -107,7 +107,9 @@ export function PluginSection({ plugins, rangeName }: Props) {
 				) : isNarrow ? (
 					<Cards {...list} />
 				) : (
-					<Table {...list} />
+					<div className="plugin-scroll">
+						<Table {...list} />
+					</div>
 				)}
 			</div>
 		</section>
@@ -140,13 +142,13 @@ const LABELS = {
 	denials: "plugins.denials",
 } as const satisfies Record<PluginColumn, string>;
 
-function useCells(minute: Window, rangeName: string): (row: PluginRow) => Record<PluginColumn, ReactNode> {
+function useCells(minute: Window, rangeName: string, isLong: boolean): (row: PluginRow) => Record<PluginColumn, ReactNode> {
 	const { t, format } = usePreferences();
 	return ({ key, plugin, rate }) => {
 		const calls = minute.calls(key);
 		const top = peak(calls);
 		return {
-			plugin: <Name plugin={plugin} />,
+			plugin: <Name plugin={plugin} isLong={isLong} />,
 			state: <StatePill state={plugin.state} />,
 			rate: (
 				<span className="rate">
@@ -167,7 +169,7 @@ function useCells(minute: Window, rangeName: string): (row: PluginRow) => Record
 	};
 }
 
-function Name({ plugin }: { plugin: Plugin }) {
+function Name({ plugin, isLong }: { plugin: Plugin; isLong: boolean }) {
 	const { t } = usePreferences();
 	const hash = plugin.sha256.slice(0, 8);
 	return (
@@ -182,7 +184,9 @@ function Name({ plugin }: { plugin: Plugin }) {
 					{hash}
 				</span>
 				<span>{t("plugins.instances", { count: plugin.instances })}</span>
-				<span>{t(plugin.concurrency === "serial" ? "plugins.serial" : "plugins.cooperative")}</span>
+				{isLong && (
+					<span>{t(plugin.concurrency === "serial" ? "plugins.serial" : "plugins.cooperative")}</span>
+				)}
 			</span>
 		</>
 	);
@@ -190,7 +194,7 @@ function Name({ plugin }: { plugin: Plugin }) {
 
 function Table({ rows, minute, rangeName, view, setView }: ListProps) {
 	const { t } = usePreferences();
-	const cells = useCells(minute, rangeName);
+	const cells = useCells(minute, rangeName, false);
 	const Arrow = view.isDescending ? ArrowDown : ArrowUp;
 	const sortBy = (column: PluginColumn) =>
 		setView(
@@ -245,7 +249,7 @@ function Table({ rows, minute, rangeName, view, setView }: ListProps) {
 /** The same rows where a table has no room. */
 function Cards({ rows, minute, rangeName }: ListProps) {
 	const { t } = usePreferences();
-	const cells = useCells(minute, rangeName);
+	const cells = useCells(minute, rangeName, true);
 	const figures = PLUGIN_COLUMNS.filter((column) => !["plugin", "state", "rate"].includes(column));
 	return (
 		<ul className="plugin-cards" aria-label={t("plugins.table")}>

@@ -99,7 +99,8 @@ function Audit({ audit }: { audit: Overview["audit"] }) {
 	const { t, format } = usePreferences();
 	const { history } = useLive();
 	const sealedAt = parseMoment(audit.lastSealAt);
-	const age = sealedAt === null ? 0 : Math.max(0, (history.end || Date.now() / 1000) - sealedAt);
+	// By the server's own clock, which each tick tells; the browser's may be another.
+	const age = sealedAt === null ? 0 : Math.max(0, history.end - sealedAt);
 	return (
 		<section className="card safety-card" aria-labelledby="audit-title">
 			<div className="safety-head">

@@ -22,20 +22,20 @@ const NOW_S = 3;
 
 export function TrafficSection({ seconds, rangeName }: Props) {
 	const { t } = usePreferences();
-	const { history, isHistoryLoading, historyError, overview } = useLive();
+	const { history, range } = useLive();
 	const window = useWindow(seconds);
 	return (
 		<section className="section" id="traffic" aria-labelledby="traffic-title">
 			<h2 className="sr-only" id="traffic-title">
 				{t("nav.traffic")}
 			</h2>
-			{history.isEmpty && historyError ? (
+			{history.isEmpty && range.error ? (
 				<div className="card">
-					<Failure error={historyError} onRetry={overview.retry} />
+					<Failure error={range.error} onRetry={range.retry} />
 				</div>
 			) : (
 				<div className="charts">
-					{history.isEmpty && isHistoryLoading ? (
+					{history.isEmpty && range.isPending ? (
 						["a", "b", "c", "d"].map((key) => (
 							<div className="card skeleton-card" key={key}>
 								<Skeleton width={110} height={16} />
