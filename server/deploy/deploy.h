@@ -28,8 +28,47 @@
 #include "loop.h"
 #include "plugin.h"
 
+struct audit;
 struct deploy;
+struct executor;
+struct gate;
+struct pool;
+struct store;
+struct tenant_catalogue;
 
+struct deploy_config {
+	struct loop *const *loops; /* those that serve requests; at most POOL_LOOPS_MAX (7) */
+	unsigned n_loops;
+	struct executor *executor;
+	struct store *control;
+	struct tenant_catalogue *tenants;
+	struct gate *gate;
+	/* The keeper appends to lane n_loops, so the journal has at least n_loops + 1. */
+	struct audit *audit;
+	const char *data_folder;    /* artifacts lie in plugins/ below it */
+	const char *spawner_path;   /* tenon-spawn */
+	const char *worker_path;    /* tenon-worker */
+	const char *inspector_path; /* tenon-inspect */
+	const char *selftest_path;  /* selftest-1.0.0.so; NULL: no self-test, for tests alone */
+	uint32_t allow_missing;     /* sandbox layers, see spawner.h */
+};
+
+/* Reads what is wanted and starts the keeper. Call it before the loops run: their views then say
+ * "starting" before the first request. Blocking. Returns 0, or -1. */
+int deploy_open(const struct deploy_config *config, struct deploy **ret, struct err *err);
+/* Waits until the self-test has ended and each wanted deployment serves or has failed. The loops
+ * must run. False when it took longer than timeout_ms. */
+bool deploy_wait_ready(struct deploy *deploy, unsigned timeout_ms);
+/* Ends every worker and the keeper. The loops must still run, and no request of a client may be in
+ * flight. Takes NULL. */
+void deploy_close(struct deploy *deploy);
+/* After deploy_close and after the loops have ended: frees what the loops looked at. Takes NULL. */
+void deploy_free(struct deploy *deploy);
+
+/* Where the loops call plugins. */
+struct pool *deploy_pool(struct deploy *deploy);
+
+/* ---- changing what runs ---- */
 enum deploy_act {
 	DEPLOY_UPLOAD,   /* file is set: deploy these bytes */
 	DEPLOY_ROLLBACK, /* back to the version before */
@@ -39,22 +78,24 @@ enum deploy_act {
 
 enum deploy_outcome {
 	DEPLOY_DONE,
-	DEPLOY_REFUSED,   /* message says what is wrong with the file and how to mend it: 400 */
-	DEPLOY_NOT_FOUND, /* no such plugin in this tenant: 404 */
+	DEPLOY_REFUSED,   /* message says what is wrong and how to mend it: 400 */
+	DEPLOY_NOT_FOUND, /* no such plugin in this tenant, or no version before: 404 */
 	DEPLOY_NO_TENANT, /* 404 */
 	DEPLOY_BUSY,      /* too many deployments wait: 503 */
 	DEPLOY_FAULT      /* message is for the log: 500 */
 };
 
+#define DEPLOY_REQUESTS_MAX 64
+
 struct deploy_request {
 	enum deploy_act act;
-	struct bytes tenant;
+	struct bytes tenant; /* its name */
 	struct bytes plugin; /* not for DEPLOY_UPLOAD: the manifest names it */
 	struct bytes file;   /* of DEPLOY_UPLOAD; borrowed until done */
-	bool grant_all;      /* give what the manifest asks for */
-	struct bytes actor;  /* who asked, for the audit trail */
+	bool grant_all;      /* of DEPLOY_UPLOAD: give what the manifest asks for */
+	struct bytes actor;  /* who asked, for the audit trail: "operator:1" */
 	uint8_t trace_id[ID_TRACE_BYTES];
-	/* Called once on loop. After DEPLOY_DONE no call that begins later is answered by an older
+	/* Called once, on loop. After DEPLOY_DONE no call that begins later is answered by an older
 	 * version. */
 	void (*done)(struct deploy_request *request);
 	struct loop *loop;
@@ -67,8 +108,8 @@ struct deploy_request {
 	char sha256[PLUGIN_SHA256_HEX + 1];
 
 	/* the keeper's own */
-	struct loop_message message_to_keeper, message_to_loop;
-	struct deploy_request *next;
+	struct loop_message post;
+	struct deploy *deploy;
 };
 
 /* Any loop's thread. done is always called, from the loop's mailbox. */
@@ -80,15 +121,19 @@ struct deploy_status {
 	char plugin[PLUGIN_ID_MAX + 1];
 	char version[PLUGIN_VERSION_MAX + 1];
 	char sha256[PLUGIN_SHA256_HEX + 1];
-	char state[24];    /* "active", "starting", "quarantined", "disabled", "refused" */
+	char state[24];    /* "active", "starting", "backing-off", "quarantined", "disabled",
+			      "failed" */
 	char message[232]; /* the last refusal or crash, "" when all is well */
 	int worker_pid;    /* 0 when none runs */
 	uint64_t rss_bytes, size_bytes;
 	int64_t since_wall_us; /* of the running version */
-	uint64_t n_calls, n_failed, n_crashes, n_denied, n_deadline, n_in_flight;
-	uint64_t call_ns_total;
+	uint64_t n_calls, n_failed, n_crashed, n_deadline, n_cancelled, n_busy, n_in_flight;
+	uint64_t n_requests, n_denied, n_violations; /* of facades; of the protocol */
+	uint64_t n_worker_ends;                      /* that nobody asked for */
+	uint64_t call_ns;                            /* sum over all calls */
 	unsigned n_routes, n_hooks, n_statements, n_upstreams;
-	bool grant_all;
+	uint32_t generation;
+	bool grant_all, has_previous;
 };
 
 /* A copy of the table of all deployments as the keeper last saw it (at most a second old, and at
@@ -96,15 +141,21 @@ struct deploy_status {
  * Returns 0, or -1 (ERR_NOMEM); *ret is for free(). */
 int deploy_list(struct deploy *deploy, struct bytes tenant, struct deploy_status **ret,
 	size_t *ret_n, struct err *err);
-/* The manifest of the version that a tenant runs, appended to out; false when there is none. */
+/* Appends the manifest of the version that a tenant runs to out; false when there is none. */
 bool deploy_manifest(
 	struct deploy *deploy, struct bytes tenant, struct bytes plugin, struct bytes_buf *out);
 
 /* ---- the self-test of the sandbox ---- */
 struct deploy_self_test {
+	bool has_run;
 	unsigned n_attempts, n_refused;
-	char first_allowed[64]; /* "" when all were refused */
-	char layers[128];       /* "seccomp, landlock, namespaces, cgroup" */
+	char complaint[160]; /* "" when all is well; else no tenant's plugin is loaded */
+	char layers[128];    /* "seccomp, landlock 6, namespaces, cgroup v1" */
 };
+
+/* After deploy_wait_ready. */
+void deploy_self_test(struct deploy *deploy, struct deploy_self_test *ret);
+
+DEFER_DEFINE(struct deploy *, deploy_close)
 
 #endif

@@ -45,14 +45,11 @@ struct plugin_version *plugin_version_ref(struct plugin_version *version);
 /* Takes NULL. */
 void plugin_version_unref(struct plugin_version *version);
 
-/* True when id may name a plugin: a-z, then a-z 0-9 '-', at most PLUGIN_ID_MAX. */
-bool plugin_id_is_valid(struct bytes id);
-
 /* ---- grants: what the administrator gave, as a bit per entry of the manifest's tables ---- */
 struct plugin_granted {
 	uint64_t statements[PLUGIN_STATEMENTS_MAX / 64];
-	uint64_t upstreams;                      /* bit i: upstreams[i] */
-	uint32_t actions[PLUGIN_STATEMENTS_MAX]; /* actions[i]: of grants[i].collection */
+	uint64_t upstreams;                  /* bit i: upstreams[i] */
+	uint32_t actions[PLUGIN_GRANTS_MAX]; /* actions[i]: of grants[i].collection */
 };
 
 /* Grants everything that the manifest asks for (--grant-all), or only what reads nothing and
@@ -63,8 +60,8 @@ bool plugin_has_statement(const struct plugin_granted *granted, int statement);
 bool plugin_has_upstream(const struct plugin_granted *granted, int upstream);
 
 /* ---- artifacts ---- */
-/* Writes the file to <dir>/<sha256> (temporary name, fsync, rename), unless it is there already.
- * Blocking. Returns 0, or -1 (ERR_IO, ERR_NOMEM). */
+/* Writes the file to <dir>/<sha256> (temporary name, fsync, rename); what was there is replaced, so
+ * an upload mends a damaged one. Blocking. Returns 0, or -1 (ERR_IO, ERR_NOMEM). */
 int plugin_artifact_put(const char *dir, const char sha256[static PLUGIN_SHA256_HEX + 1],
 	struct bytes file, struct err *err);
 /* Opens it for reading; *ret_fd is the caller's to close. Blocking. The caller compares the hash of
@@ -83,8 +80,7 @@ struct plugin_deployment {
 	char previous_sha256[PLUGIN_SHA256_HEX + 1]; /* for rollback; "" when there is none */
 	enum plugin_wanted wanted;
 	bool grant_all;
-	char state[24]; /* as the keeper last journaled it */
-	char message[232];
+	uint32_t generation; /* counts the changes of this row */
 };
 
 /* Inserts the version's rows unless they are there. STORE_CONFLICT when the same plugin version
@@ -92,13 +88,15 @@ struct plugin_deployment {
  * their hash alone. */
 enum store_outcome plugin_catalogue_put_version(
 	struct store_conn *conn, const struct plugin_version *version);
-/* Appends to the journal of a deployment (the last 200 steps of a plugin are kept) and sets the
- * row's state; creates the row on the first step. */
+/* Appends a step to the journal of a plugin's deployments and forgets all but its last 200. */
 enum store_outcome plugin_catalogue_put_step(struct store_conn *conn, const char *tenant,
 	const char *plugin, const char *sha256, const char *state, const char *message);
-/* Makes the deployment's wanted version, grants and state what *deployment says. */
+/* Makes the row what *deployment says; its generation becomes the old one + 1. */
 enum store_outcome plugin_catalogue_put_deployment(
 	struct store_conn *conn, const struct plugin_deployment *deployment);
+/* The row of a tenant's plugin; *ret_found says whether there is one. */
+enum store_outcome plugin_catalogue_get_deployment(struct store_conn *conn, const char *tenant,
+	const char *plugin, struct plugin_deployment *ret, bool *ret_found);
 /* Calls each for every deployment row, in order of tenant and plugin. */
 enum store_outcome plugin_catalogue_each_deployment(struct store_conn *conn,
 	void (*each)(void *context, const struct plugin_deployment *deployment), void *context);

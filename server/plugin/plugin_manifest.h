@@ -5,18 +5,7 @@
  * every door through which the plugin can be entered (routes, hooks) and every one that it wants to
  * use (statements, upstreams, collections). What is not in it does not exist for the plugin.
  *
- *   {"id":"order-rules","version":"1.0.0","abi":1,"concurrency":"cooperative",
- *    "interfaces":{"x.tenon.db/0":1},
- *    "routes":[{"id":"total","method":"GET","path":"/totals/{id}","access":"public",
- *               "bodyLimit":65536,"timeoutMs":2000}],
- *    "hooks":[{"id":"stock","collection":"order_lines","when":"before","action":"create",
- *              "onFailure":"refuse","timeoutMs":1000}],
- *    "statements":[{"name":"left","kind":"query","sql":"SELECT ...","params":["product"],
- *                   "maxRows":1,"timeoutMs":200}],
- *    "upstreams":[{"name":"rates","scheme":"https","host":"api.example.com","port":443,
- *                  "methods":["GET"],"paths":["/v1/latest"]}],
- *    "grants":{"collections":{"products":["read","update"]}},
- *    "limits":{"memoryMiB":256}}
+ * plugin-api/README.md describes every member.
  *
  * Threads: a parsed manifest never changes, any thread may read it.
  * Memory:  everything lives in the arena that was given to plugin_manifest_parse.
@@ -32,6 +21,8 @@
 #include "bytes.h"
 #include "err.h"
 
+#define PLUGIN_ABI_MAJOR      1u
+#define PLUGIN_ABI_MINOR      0u
 #define PLUGIN_ID_MAX         48
 #define PLUGIN_VERSION_MAX    32
 #define PLUGIN_NAME_MAX       64 /* of a route, hook, statement, upstream, collection, parameter */
@@ -41,6 +32,10 @@
 #define PLUGIN_UPSTREAMS_MAX  16
 #define PLUGIN_PARAMS_MAX     64
 #define PLUGIN_SEGMENTS_MAX   16
+#define PLUGIN_PATHS_MAX      32 /* of an upstream */
+#define PLUGIN_GRANTS_MAX     64
+#define PLUGIN_INTERFACES_MAX 32
+#define PLUGIN_MANIFEST_MAX   (256u << 10)
 #define PLUGIN_SQL_MAX        16384
 #define PLUGIN_BODY_MAX       (8u << 20)
 #define PLUGIN_TIMEOUT_MAX_MS 30000u
@@ -65,7 +60,7 @@ enum plugin_access {
 };
 
 struct plugin_route {
-	struct bytes id;
+	uint32_t id; /* what the plugin dispatches by; above 0 */
 	enum plugin_method method;
 	struct bytes path; /* "/totals/{id}", starts with '/' */
 	/* The path split at '/': a literal, or {NULL, n} for a parameter. */
@@ -76,15 +71,15 @@ struct plugin_route {
 	uint32_t timeout_ms;
 };
 
-enum plugin_when { PLUGIN_BEFORE, PLUGIN_AFTER };
+enum plugin_when { PLUGIN_BEFORE };
 enum plugin_action { PLUGIN_CREATE, PLUGIN_UPDATE, PLUGIN_REMOVE };
 
 struct plugin_hook {
-	struct bytes id;
+	uint32_t id; /* as of a route, but numbers of their own */
 	struct bytes collection;
 	enum plugin_when when;
 	enum plugin_action action;
-	bool fail_open; /* when the plugin does not answer the write goes on without it */
+	bool fail_open; /* "onFailure":"open": without an answer the write goes on */
 	uint32_t timeout_ms;
 };
 
@@ -143,8 +138,9 @@ struct plugin_manifest {
 	const struct plugin_upstream *upstreams;
 	const struct plugin_grant *grants;
 	uint16_t n_interfaces, n_routes, n_hooks, n_statements, n_upstreams, n_grants;
-	uint32_t memory_limit_mib;
-	struct bytes json; /* the document itself */
+	uint32_t memory_mib;  /* of one instance */
+	uint32_t n_instances; /* wanted; this server runs one */
+	struct bytes json;    /* the document itself */
 };
 
 /* Checks json and fills *ret. Returns 0, or -1: ERR_INVALID with a sentence that names the place as
@@ -152,6 +148,9 @@ struct plugin_manifest {
  */
 int plugin_manifest_parse(
 	struct bytes json, struct arena *arena, struct plugin_manifest *ret, struct err *err);
+
+/* True when id may name a plugin: a-z, then a-z 0-9 '-', at most PLUGIN_ID_MAX. */
+bool plugin_id_is_valid(struct bytes id);
 
 /* The position of what has this name in its table, -1 when there is none. */
 int plugin_find_statement(const struct plugin_manifest *manifest, struct bytes name);

@@ -10,6 +10,8 @@
  *      view ─ lane ┐     view ─ lane ┐         starts, probes, watches, ends
  *                  └── rings ────────┴── segment of one instance ── tenon-worker
  *
+ * The pool appends the audit record that closes a call before done is called; who calls adds none.
+ *
  * A call belongs to the version and the instance that took it. Whatever happens, done is called
  * exactly once: with an answer, or with the outcome that says why there is none. A worker that
  * breaks the protocol, or does not give up the processor, is killed; a late one answers nobody.
@@ -32,7 +34,10 @@
 #include "loop.h"
 #include "plugin.h"
 
+struct gate_attachments;
 struct pool;
+struct pool_lane;
+struct pool_slot;
 struct pool_view;
 
 #define POOL_CALLS_MAX   256 /* in flight and queued, for each loop and instance */
@@ -59,7 +64,7 @@ struct pool_target {
 	const char *reason; /* on POOL_DOWN, for people: "order-rules is quarantined ..." */
 };
 
-/* The view of a loop. Loops are those of pool_config. */
+/* The view of a loop, which is one of the pool's. */
 struct pool_view *pool_view(struct pool *pool, const struct loop *loop);
 
 /* path is what follows /api/x/{plugin}, undecoded and without the query. */
@@ -87,7 +92,8 @@ enum pool_outcome {
 	POOL_CRASHED,   /* the worker died in this call or beside it: 502 */
 	POOL_POISONED,  /* the worker broke the protocol and was killed: 502 */
 	POOL_CANCELLED, /* pool_call_cancel */
-	POOL_TOO_LARGE  /* the request does not fit the route's limits: 413 */
+	POOL_TOO_LARGE, /* the request does not fit the route's limits: 413 */
+	POOL_UNRECORDED /* the audit journal takes no record: 503 */
 };
 
 struct pool_call {
@@ -99,6 +105,7 @@ struct pool_call {
 	struct bytes principal; /* user's record id, "" when nobody signed in */
 	struct bytes principal_collection;
 	bool is_superuser;
+	struct bytes actor; /* as audit records name it: "user:users/0123456789abcde" */
 	uint8_t trace_id[ID_TRACE_BYTES];
 	unsigned depth;       /* of hooks within hooks; at most 3 */
 	uint64_t deadline_ns; /* 0: the route's or hook's own timeout; else the earlier of both */
@@ -110,13 +117,14 @@ struct pool_call {
 	enum pool_outcome outcome;
 	unsigned status;
 	const struct pool_header *answer_headers;
-	size_t n_answer_headers;
+	size_t n_answer_headers, n_dropped_headers; /* dropped: not a plugin's to set */
 	struct bytes answer_body;
 	struct bytes message; /* POOL_FAILED: the plugin's words */
+	struct bytes reason;  /* POOL_FAILED: one word for programs, or "" */
 	struct bytes field;   /* POOL_FAILED of a hook: the field it is about, or "" */
 	unsigned retry_after_ms;
-	const struct gate_attachments
-		*attachments;                     /* of a before-hook; NULL when it attached none */
+	/* What a before-hook attached, NULL: nothing. It is the caller's then, who frees it. */
+	struct gate_attachments *attachments;
 	const struct plugin_version *answered_by; /* NULL when nobody was asked */
 
 	/* the pool's own */
@@ -130,15 +138,10 @@ void pool_call_start(
  * and its facade calls answer CANCELLED from now on. Harmless after done. */
 void pool_call_cancel(struct pool_call *call);
 
-/* ---- figures, any thread ---- */
-struct pool_stats {
-	uint64_t n_calls, n_failed, n_deadline, n_crashed, n_busy, n_cancelled;
-	uint64_t n_facade, n_denied, n_violations;
-	uint64_t call_ns_total;
-	uint32_t n_in_flight;
-};
-
-/* Sums over all loops. */
-void pool_stats(const struct pool *pool, struct pool_stats *ret);
+/* The HTTP status that says this outcome to a client; of POOL_ANSWERED and POOL_FAILED the call's
+ * own. */
+unsigned pool_status(const struct pool_call *call);
+/* The outcome as a word for logs and figures: "crashed". */
+const char *pool_outcome_name(enum pool_outcome outcome);
 
 #endif

@@ -1,7 +1,2 @@
 import "./styles/tokens.css";
-import "./styles/base.css";
-import { createRoot } from "react-dom/client";
-import { App } from "./App";
-
-const root = document.getElementById("root");
-if (root) createRoot(root).render(<App />);
+document.title = "Tenon";

@@ -1,0 +1,533 @@
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "keeper.h"
+
+static void start_worker(struct act *act);
+static void write_wanted(struct act *act);
+
+/* ---- crashes ---- */
+static void respawn(struct deployment *deployment)
+{
+	struct deploy *deploy = deployment->deploy;
+	if (deploy->is_closing)
+		return;
+	struct act *act = act_new(deploy, ACT_RESPAWN, NULL);
+	if (!act) {
+		/* Memory may come back: the next try is a timer away. */
+		loop_timer_start(
+			deploy->loop, &deployment->respawn, clock_mono_ns() + CLOCK_NS_PER_S, NULL);
+		return;
+	}
+	act->tenant = tenant_find(deploy->tenants, bytes_of(deployment->tenant));
+	act_enqueue(act, deployment);
+}
+
+static void on_respawn_timer(struct loop_timer *timer)
+{
+	respawn((
+		struct deployment *)(void *)((char *)timer - offsetof(struct deployment, respawn)));
+}
+
+static void quarantine(struct deployment *deployment)
+{
+	char reason[160];
+	snprintf(reason, sizeof reason,
+		"%s is quarantined: its worker ended %d times in 5 minutes; deploy another "
+		"version, or enable it again",
+		deployment->plugin, CRASHES_MAX);
+	deployment->state = DEPLOYMENT_QUARANTINED;
+	struct pool_switch to = {
+		.tenant = deployment->tenant,
+		.plugin = deployment->plugin,
+		.version = deployment->version,
+		.reason = reason,
+		.retry_after_ms = 60000,
+	};
+	pool_switch(deployment->deploy->pool, &to, NULL);
+	struct audit_record record = {
+		.kind = AUDIT_LIFECYCLE,
+		.decision = AUDIT_DENIED,
+		.generation = deployment->row.generation,
+		.tenant = bytes_of(deployment->tenant),
+		.plugin = bytes_of(deployment->plugin),
+		.actor = BYTES("system"),
+		.action = BYTES("plugin.quarantine"),
+		.reason = bytes_of(deployment->message),
+	};
+	audit_append(deployment->deploy->audit_lane, &record, NULL);
+	log_write(LOG_ERROR, &deployment->deploy->log, NULL, reason,
+		LOG_FIELDS(log_string("tenant", deployment->tenant)));
+}
+
+void rollout_on_crash(struct deployment *deployment, const struct pool_end *end)
+{
+	uint64_t now = clock_mono_ns();
+	bytes_to_string(bytes_of(end->reason), deployment->message, sizeof deployment->message);
+	log_write(LOG_WARN, &deployment->deploy->log, NULL, "a worker ended",
+		LOG_FIELDS(log_string("tenant", deployment->tenant),
+			log_string("plugin", deployment->plugin),
+			log_string("reason", end->reason)));
+	if (end->exit && end->exit->end == SPAWN_LOST) {
+		respawn(deployment);
+		return;
+	}
+	deployment->n_worker_ends++;
+	uint64_t *oldest = &deployment->crashes_ns[deployment->n_crashes % CRASHES_MAX];
+	uint64_t newest =
+		deployment->n_crashes
+			? deployment->crashes_ns[(deployment->n_crashes - 1) % CRASHES_MAX]
+			: 0;
+	*oldest = now;
+	deployment->n_crashes++;
+	/* The one after the newest is the oldest of the last five. */
+	uint64_t fifth = deployment->crashes_ns[deployment->n_crashes % CRASHES_MAX];
+	if (deployment->n_crashes >= CRASHES_MAX && now - fifth < CRASHES_NS) {
+		quarantine(deployment);
+		return;
+	}
+	deployment->state = DEPLOYMENT_BACKING_OFF;
+	if (newest == 0 || now - newest > 60 * CLOCK_NS_PER_S) {
+		deployment->backoff_ms = 0;
+		respawn(deployment);
+		return;
+	}
+	deployment->backoff_ms = deployment->backoff_ms ? 2 * deployment->backoff_ms : 100;
+	if (deployment->backoff_ms > 30000)
+		deployment->backoff_ms = 30000;
+	deployment->respawn.on_fire = on_respawn_timer;
+	loop_timer_start(deployment->deploy->loop, &deployment->respawn,
+		now + deployment->backoff_ms * CLOCK_NS_PER_MS, NULL);
+}
+
+void rollout_instance_gone(
+	void *context, struct pool_instance *instance, const struct pool_end *end)
+{
+	struct deployment *deployment = context;
+	struct act *act = deployment->act;
+	if (deployment->deploy->is_closing && act && act->instance == instance) {
+		act->instance = NULL;
+		act_end(act, DEPLOY_FAULT, "the server stops");
+		return;
+	}
+	if (act && act->instance == instance) {
+		act->instance = NULL;
+		if (act->has_switched && act->kind != ACT_RESPAWN)
+			return; /* on_switched finds it gone */
+		bool is_respawn = act->kind == ACT_RESPAWN;
+		if (!is_respawn && !deployment->active &&
+			deployment->state == DEPLOYMENT_STARTING) {
+			deployment->state = DEPLOYMENT_FAILED;
+			bytes_to_string(bytes_of(end->reason), deployment->message,
+				sizeof deployment->message);
+		}
+		act_end(act, is_respawn ? DEPLOY_FAULT : DEPLOY_REFUSED, end->reason);
+		if (is_respawn)
+			rollout_on_crash(deployment, end);
+	} else if (deployment->active == instance) {
+		deployment->active = NULL;
+		if (!deployment->deploy->is_closing)
+			rollout_on_crash(deployment, end);
+	}
+	status_refresh(deployment->deploy);
+}
+
+/* ---- after the switch ---- */
+static void on_synced_here(struct loop_message *message)
+{
+	struct act *act = (struct act *)(void *)((char *)message - offsetof(struct act, message));
+	act_end(act, DEPLOY_DONE, "");
+}
+
+/* On the sealer's thread. A broken journal is reported by the next append. */
+static void on_synced(struct audit_wait *wait, enum audit_result result)
+{
+	struct act *act = (struct act *)(void *)((char *)wait - offsetof(struct act, audit_wait));
+	(void)result;
+	act->message.deliver = on_synced_here;
+	loop_post(act->deploy->loop, &act->message);
+}
+
+static void finish(struct act *act, const char *action)
+{
+	act_record(act, action, AUDIT_ALLOWED, NULL);
+	act->audit_wait = (struct audit_wait){ .done = on_synced };
+	audit_sync(act->deploy->audit_lane, &act->audit_wait);
+}
+
+/* The new version is the deployment's now. */
+static void take_over(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	plugin_version_unref(deployment->version);
+	deployment->version = plugin_version_ref(act->version);
+	deployment->granted = act->granted;
+	deployment->row = act->row;
+	if (deployment->fd >= 0)
+		close(deployment->fd);
+	deployment->fd = act->fd;
+	act->fd = -1;
+	deployment->message[0] = 0;
+	deployment->since_wall_us = clock_wall_us();
+	deployment->n_crashes = 0;
+	memset(deployment->crashes_ns, 0, sizeof deployment->crashes_ns);
+	deployment->backoff_ms = 0;
+	loop_timer_stop(&deployment->respawn);
+}
+
+/* Every loop calls the new instance. */
+static void on_switched(void *context)
+{
+	struct act *act = context;
+	struct deployment *deployment = act->deployment;
+	struct pool_instance *before = deployment->active;
+	take_over(act);
+	deployment->active = act->instance;
+	deployment->state = DEPLOYMENT_ACTIVE;
+	if (before)
+		pool_instance_drain(before);
+	if (!act->instance) {
+		struct pool_end end = { .was_ready = true,
+			.reason = "the worker ended while it took over" };
+		rollout_on_crash(deployment, &end);
+	}
+	log_write(LOG_INFO, &act->deploy->log, NULL, "a plugin serves",
+		LOG_FIELDS(log_string("tenant", deployment->tenant),
+			log_string("plugin", deployment->plugin),
+			log_text("version", act->version->manifest.version),
+			log_text("sha256", (struct bytes){ act->sha256, 12 })));
+	finish(act, "plugin.active");
+}
+
+static void switch_to(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	struct pool_switch to = {
+		.tenant = deployment->tenant,
+		.plugin = deployment->plugin,
+		.instance = act->instance,
+		.reason = "",
+		.done = on_switched,
+		.context = act,
+	};
+	act->has_switched = true;
+	if (pool_switch(act->deploy->pool, &to, &act->err) < 0) {
+		act->has_switched = false;
+		pool_instance_kill(act->instance, "no memory for a switch");
+	}
+}
+
+static void on_wanted_written(struct act *act)
+{
+	if (act->err.code != ERR_NONE) {
+		if (act->instance) {
+			struct pool_instance *instance = act->instance;
+			act->instance = NULL;
+			pool_instance_kill(instance, "the catalogue could not be written");
+		}
+		act_has_failed(act);
+		return;
+	}
+	if (!act->instance) {
+		act_refuse(act, "the worker ended before it could take over");
+		return;
+	}
+	switch_to(act);
+}
+
+static enum store_outcome put_wanted(struct act *act, struct store_conn *conn)
+{
+	enum store_outcome outcome = plugin_catalogue_put_deployment(conn, &act->row);
+	if (outcome == STORE_OK)
+		outcome = plugin_catalogue_put_step(conn, act->row.tenant, act->row.plugin,
+			act->row.sha256,
+			act->row.wanted == PLUGIN_WANTED_ACTIVE ? "active" : "disabled", "");
+	return outcome;
+}
+
+static void write_wanted(struct act *act)
+{
+	act_on_control(act, true, put_wanted, on_wanted_written);
+}
+
+/* ---- the worker ---- */
+static void on_probed(void *context, const char *complaint)
+{
+	struct deployment *deployment = context;
+	struct act *act = deployment->act;
+	if (!act || !act->instance)
+		return; /* it ended meanwhile, which was reported */
+	if (complaint[0]) {
+		pool_instance_kill(act->instance, complaint); /* its end refuses the act */
+		return;
+	}
+	act_record(act, "plugin.probed", AUDIT_ALLOWED, NULL);
+	if (act->kind == ACT_START)
+		switch_to(act);
+	else
+		write_wanted(act);
+}
+
+static void on_ready(void *context, struct pool_instance *instance)
+{
+	struct deployment *deployment = context;
+	struct act *act = deployment->act;
+	if (!act || act->instance != instance) {
+		pool_instance_kill(instance, "nobody waits for it");
+		return;
+	}
+	if (act->kind == ACT_RESPAWN) {
+		act->instance = NULL;
+		deployment->active = instance;
+		deployment->state = DEPLOYMENT_ACTIVE;
+		act_record(act, "plugin.respawned", AUDIT_ALLOWED, NULL);
+		act_end(act, DEPLOY_DONE, "");
+		return;
+	}
+	pool_instance_probe(instance, on_probed, deployment);
+}
+
+/* A respawned worker is switched in before it is ready: calls wait in its rings for the few
+ * milliseconds that it needs, instead of being refused. */
+static void switch_early(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	struct pool_switch to = {
+		.tenant = deployment->tenant,
+		.plugin = deployment->plugin,
+		.instance = act->instance,
+		.reason = "",
+	};
+	act->has_switched = true;
+	if (pool_switch(act->deploy->pool, &to, NULL) < 0)
+		pool_instance_kill(act->instance, "no memory for a switch");
+}
+
+static void start_worker(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	bool is_respawn = act->kind == ACT_RESPAWN;
+	struct pool_instance_spec spec = {
+		.tenant = deployment->tenant,
+		.store = deployment->store,
+		.version = is_respawn ? deployment->version : act->version,
+		.granted = is_respawn ? &deployment->granted : &act->granted,
+		.generation = is_respawn ? deployment->row.generation : act->row.generation,
+		.plugin_fd = is_respawn ? deployment->fd : act->fd,
+		.counters = deployment->counters,
+		.context = deployment,
+		.on_ready = on_ready,
+		.on_exit = rollout_instance_gone,
+	};
+	if (pool_instance_start(
+		    act->deploy->pool, act->deploy->spawn, &spec, &act->instance, &act->err) < 0) {
+		act->instance = NULL;
+		if (is_respawn) {
+			struct pool_end end = { 0 };
+			bytes_to_string(bytes_of(act->err.message), end.reason, sizeof end.reason);
+			act_end(act, DEPLOY_FAULT, end.reason);
+			rollout_on_crash(deployment, &end);
+			return;
+		}
+		act_has_failed(act);
+		return;
+	}
+	if (is_respawn)
+		switch_early(act);
+}
+
+/* ---- the statements fit the tenant's schema ---- */
+static void on_statements_checked(struct act *act)
+{
+	if (act_has_failed(act))
+		return;
+	start_worker(act);
+}
+
+static enum store_outcome check_statements(struct act *act, struct store_conn *conn)
+{
+	return gate_check_statements(conn, act->version, &act->granted, &act->err);
+}
+
+static void on_tenant_open(struct tenant_use *use, bool is_open)
+{
+	struct deployment *deployment =
+		(struct deployment *)(void *)((char *)use - offsetof(struct deployment, use));
+	struct act *act = deployment->act;
+	if (!is_open) {
+		act->err = use->err;
+		if (act->err.code == ERR_INVALID || act->err.code == ERR_NONE)
+			act->err.code = ERR_UNAVAILABLE;
+		act_has_failed(act);
+		return;
+	}
+	deployment->store = tenant_store(act->tenant);
+	act_on_tenant(act, check_statements, on_statements_checked);
+}
+
+static void need_tenant(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	if (act->grant_all)
+		plugin_grant_all(&act->version->manifest, &act->granted);
+	else
+		plugin_grant_none(&act->granted);
+	if (deployment->store) {
+		act_on_tenant(act, check_statements, on_statements_checked);
+		return;
+	}
+	deployment->use = (struct tenant_use){ .done = on_tenant_open, .loop = act->deploy->loop };
+	tenant_use_begin(act->tenant, &deployment->use);
+}
+
+/* ---- what each kind of act begins with ---- */
+static void on_artifact_loaded(struct act *act)
+{
+	if (act_has_failed(act))
+		return;
+	need_tenant(act);
+}
+
+static void on_version_read(struct act *act)
+{
+	if (act->err.code == ERR_INVALID) /* it was good once: not the author's fault now */
+		act->err.code = ERR_CORRUPT;
+	if (act_has_failed(act))
+		return;
+	act_on_files(act, upload_load_artifact, on_artifact_loaded);
+}
+
+/* Serves a version that the catalogue knows. */
+static void load(struct act *act, const char *sha256)
+{
+	bytes_to_string(bytes_of(sha256), act->sha256, sizeof act->sha256);
+	act->row = act->deployment->row;
+	act->row.wanted = PLUGIN_WANTED_ACTIVE;
+	act->grant_all = act->row.grant_all;
+	act_on_control(act, false, upload_read_version, on_version_read);
+}
+
+static void on_off(void *context)
+{
+	struct act *act = context;
+	struct deployment *deployment = act->deployment;
+	struct pool_instance *before = deployment->active;
+	deployment->active = NULL;
+	deployment->state = DEPLOYMENT_DISABLED;
+	deployment->row = act->row;
+	loop_timer_stop(&deployment->respawn);
+	if (before)
+		pool_instance_drain(before);
+	finish(act, "plugin.disabled");
+}
+
+static void on_disable_written(struct act *act)
+{
+	if (act_has_failed(act))
+		return;
+	char reason[160];
+	snprintf(reason, sizeof reason, "%s is disabled", act->deployment->plugin);
+	struct pool_switch to = {
+		.tenant = act->deployment->tenant,
+		.plugin = act->deployment->plugin,
+		.reason = reason,
+		.retry_after_ms = 60000,
+		.done = on_off,
+		.context = act,
+	};
+	if (pool_switch(act->deploy->pool, &to, &act->err) < 0)
+		act_has_failed(act);
+}
+
+static void disable(struct act *act)
+{
+	act->row = act->deployment->row;
+	bytes_to_string(bytes_of(act->row.sha256), act->sha256, sizeof act->sha256);
+	act->row.wanted = PLUGIN_WANTED_DISABLED;
+	act_on_control(act, true, put_wanted, on_disable_written);
+}
+
+static void begin_upload(struct act *act)
+{
+	const struct deployment *deployment = act->deployment;
+	act->row = deployment->row;
+	bytes_to_string(bytes_of(deployment->tenant), act->row.tenant, sizeof act->row.tenant);
+	bytes_to_string(bytes_of(deployment->plugin), act->row.plugin, sizeof act->row.plugin);
+	bool is_other = strcmp(act->row.sha256, act->sha256) != 0;
+	if (act->row.sha256[0] && is_other)
+		memcpy(act->row.previous_sha256, act->row.sha256, sizeof act->row.sha256);
+	memcpy(act->row.sha256, act->sha256, sizeof act->row.sha256);
+	act->row.wanted = PLUGIN_WANTED_ACTIVE;
+	act->row.grant_all = act->grant_all;
+	act->row.generation++;
+	need_tenant(act);
+}
+
+static void begin_rollback(struct act *act)
+{
+	const struct deployment *deployment = act->deployment;
+	if (!deployment->row.previous_sha256[0]) {
+		act_end(act, DEPLOY_NOT_FOUND, "there is no version before this one");
+		return;
+	}
+	load(act, deployment->row.previous_sha256);
+	memcpy(act->row.previous_sha256, deployment->row.sha256, sizeof act->row.sha256);
+	memcpy(act->row.sha256, act->sha256, sizeof act->row.sha256);
+	act->row.generation++;
+}
+
+/* Another act may have started a worker, or disabled the plugin, while this one stood in line. */
+static void begin_respawn(struct act *act)
+{
+	const struct deployment *deployment = act->deployment;
+	bool is_wanted = deployment->state == DEPLOYMENT_BACKING_OFF ||
+			 deployment->state == DEPLOYMENT_ACTIVE;
+	if (deployment->active || !is_wanted || !deployment->version) {
+		act_end(act, DEPLOY_DONE, "");
+		return;
+	}
+	memcpy(act->sha256, deployment->version->sha256, sizeof act->sha256);
+	start_worker(act);
+}
+
+void rollout_begin(struct act *act)
+{
+	struct deploy *deploy = act->deploy;
+	struct deployment *deployment = act->deployment;
+	if (deploy->is_closing) {
+		act_end(act, DEPLOY_FAULT, "the server stops");
+		return;
+	}
+	if (deploy->self_test.complaint[0] && act->kind != ACT_DISABLE) {
+		deployment->state = DEPLOYMENT_FAILED;
+		act_refuse(
+			act, "this machine may not run plugins: %s", deploy->self_test.complaint);
+		return;
+	}
+	switch (act->kind) {
+	case ACT_UPLOAD:
+		if (!deployment->active)
+			deployment->state = DEPLOYMENT_STARTING;
+		begin_upload(act);
+		break;
+	case ACT_ROLLBACK:
+		begin_rollback(act);
+		break;
+	case ACT_DISABLE:
+		disable(act);
+		break;
+	case ACT_ENABLE:
+		load(act, deployment->row.sha256);
+		act->row.generation++;
+		break;
+	case ACT_START:
+		deployment->state = DEPLOYMENT_STARTING;
+		load(act, deployment->row.sha256);
+		break;
+	case ACT_RESPAWN:
+		begin_respawn(act);
+		break;
+	}
+}
