@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "journal.h"
 
 #define SEGMENT_BYTES_MIN        (64u << 10)
@@ -69,6 +70,8 @@ static int new_journal(const struct audit_config *config, struct audit **ret, st
 	if (config->os && config->os->allocate)
 		audit->os.allocate = config->os->allocate;
 	audit->segment_bytes = config->segment_bytes ? config->segment_bytes : AUDIT_SEGMENT_BYTES;
+	audit->segment_bytes =
+		(audit->segment_bytes + SEGMENT_PAGE - 1) / SEGMENT_PAGE * SEGMENT_PAGE;
 	audit->seal_interval_ms =
 		config->seal_interval_ms ? config->seal_interval_ms : SEAL_INTERVAL_MS_DEFAULT;
 	audit->n_lanes = config->n_lanes;

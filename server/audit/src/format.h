@@ -20,9 +20,11 @@ static_assert(
 #define SEGMENT_MAGIC       0x01004745534e5401ull
 #define SEGMENT_HEADER      128
 #define SEGMENT_VERSION     1
+#define SEGMENT_PAGE        4096
 #define SEGMENT_AT_MAGIC    0  /* u64, stored last with release order */
-#define SEGMENT_AT_VERSION  8  /* u32 */
-#define SEGMENT_AT_LANE     12 /* u32 */
+#define SEGMENT_AT_VERSION  8  /* u16 */
+#define SEGMENT_AT_LANE     10 /* u16 */
+#define SEGMENT_AT_PAGES    12 /* u32, the file's size in pages of 4096 bytes */
 #define SEGMENT_AT_NUMBER   16 /* u64, from 1 */
 #define SEGMENT_AT_FIRST    24 /* u64, the seq of its first record */
 #define SEGMENT_AT_WALL     32 /* i64, microseconds */
@@ -30,7 +32,8 @@ static_assert(
 #define SEGMENT_AT_BOOT     48 /* 16 bytes, the kernel's boot id */
 #define SEGMENT_AT_PREVIOUS 64 /* 32 bytes, the lane's head before it */
 #define SEGMENT_AT_HASH                                                                            \
-	96 /* 32 bytes, SHA-256 of bytes 0 to 95: the head before its first record */
+	96 /* 32 bytes, SHA-256 of bytes 0 to 95: the first record's head before                   \
+	    */
 
 /* Record: a header of 48 bytes, fields, zeros up to a multiple of 8, SHA-256 of (head before it,
  * bytes from 4 on). The commit word, stored last with release order, is a check of the header's

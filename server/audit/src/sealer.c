@@ -143,8 +143,8 @@ static int open_seal_file(struct audit *audit)
 	 * start. */
 	size_t size = audit->segment_bytes / 16 / SEAL_PAGE * SEAL_PAGE;
 
-	if (size < SEAL_PAGE)
-		size = SEAL_PAGE;
+	if (size < 16 * SEAL_PAGE)
+		size = 16 * SEAL_PAGE;
 	files_name(FILES_SEALS, audit->seal_file + 1, name);
 	int fd = openat(
 		audit->folder, name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -155,8 +155,9 @@ void segment_begin(
 
 	assert(!segment_is_begun(segment));
 	put_u64(header + SEGMENT_AT_MAGIC, SEGMENT_MAGIC);
-	put_u32(header + SEGMENT_AT_VERSION, SEGMENT_VERSION);
-	put_u32(header + SEGMENT_AT_LANE, segment->lane);
+	put_u16(header + SEGMENT_AT_VERSION, SEGMENT_VERSION);
+	put_u16(header + SEGMENT_AT_LANE, (uint16_t)segment->lane);
+	put_u32(header + SEGMENT_AT_PAGES, (uint32_t)(segment->size / SEGMENT_PAGE));
 	put_u64(header + SEGMENT_AT_NUMBER, segment->number);
 	put_u64(header + SEGMENT_AT_FIRST, start->first_seq);
 	put_u64(header + SEGMENT_AT_WALL, (uint64_t)clock_wall_us());
@@ -184,8 +185,9 @@ bool segment_follows(
 
 	hash_of((struct bytes){ (const char *)p, SEGMENT_AT_HASH }, expected);
 	if (get_u64(p + SEGMENT_AT_MAGIC) != SEGMENT_MAGIC ||
-		get_u32(p + SEGMENT_AT_VERSION) != SEGMENT_VERSION ||
-		get_u32(p + SEGMENT_AT_LANE) != segment->lane ||
+		get_u16(p + SEGMENT_AT_VERSION) != SEGMENT_VERSION ||
+		get_u16(p + SEGMENT_AT_LANE) != segment->lane ||
+		(uint64_t)get_u32(p + SEGMENT_AT_PAGES) * SEGMENT_PAGE != segment->size ||
 		get_u64(p + SEGMENT_AT_NUMBER) != segment->number ||
 		get_u64(p + SEGMENT_AT_FIRST) != first_seq ||
 		memcmp(p + SEGMENT_AT_PREVIOUS, head, HASH_BYTES) != 0 ||
