@@ -6,7 +6,7 @@ set(OWNERS
   microhttpd.h=http
   json-c/json.h=json json.h=json
   curl/curl.h=egress
-  dlfcn.h=loader
+  dlfcn.h=loader link.h=loader
   linux/seccomp.h=sandbox linux/landlock.h=sandbox linux/filter.h=sandbox seccomp.h=sandbox
   elf.h=elf libelf.h=elf gelf.h=elf
   sodium.h=crypto nettle/sha2.h=crypto nettle/hmac.h=crypto nettle/base64.h=crypto

@@ -91,6 +91,7 @@ static inline void fake_send(struct fake_core *core, enum wire_type type, uint32
 static inline bool receive(struct fake_core *core)
 {
 	struct ring *ring = ring_to_core(core->segment, 0);
+	bool is_over = false;
 	uint64_t count;
 
 	for (;;) {
@@ -113,8 +114,10 @@ static inline bool receive(struct fake_core *core)
 			ring_wake_worker(core->segment);
 		if (!ring_try_sleep(ring))
 			continue;
-		if (!fake_wait(core))
+		/* A worker that has ended may have said something just before. */
+		if (is_over)
 			return false;
+		is_over = !fake_wait(core);
 		(void)!read(core->eventfd, &count, sizeof count);
 	}
 }

@@ -258,7 +258,7 @@ static void random_bytes_everywhere_never_do_more_than_poison(void)
 struct race {
 	struct ring_segment *core, *worker;
 	uint64_t n_slept;
-	bool is_broken;
+	_Atomic bool is_broken;
 };
 
 /* The worker echoes every frame, and sleeps whenever it can. */
@@ -306,6 +306,7 @@ static void two_threads_lose_nothing_and_sleep_in_between(void)
 	CU_ASSERT_EQUAL_FATAL(ring_segment_share(race.core, &race.worker, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, echo, &race), 0);
 	struct ring *in = ring_to_worker(race.core, 0), *out = ring_to_core(race.core, 0);
+	usleep(10000); /* it finds nothing and sleeps at least once */
 	while (n_received < RACE_MESSAGES && !race.is_broken && clock_mono_ns() < until) {
 		/* Bursts of changing length, so that both sides run dry and run full. */
 		for (uint32_t i = 0; i < n_sent % 97 + 1 && n_sent < RACE_MESSAGES; i++) {
@@ -328,10 +329,12 @@ static void two_threads_lose_nothing_and_sleep_in_between(void)
 				frame.payload_bytes == n_received * 37 % 3000 &&
 				(frame.payload_bytes == 0 || buffer[frame.payload_bytes - 1] ==
 								     (char)(n_received & 0x7f));
-			race.is_broken |= !is_right;
+			if (!is_right)
+				race.is_broken = true;
 			n_received++;
 		}
-		race.is_broken |= result == RING_POISONED;
+		if (result == RING_POISONED)
+			race.is_broken = true;
 		if (ring_take_waiter(out))
 			ring_wake_worker(race.core);
 	}

@@ -315,9 +315,8 @@ static void core_open(struct core *core, uint32_t concurrency)
 	for (size_t i = 0; i < BIG_BYTES; i++)
 		big[i] = (char)(i * 7 / 5);
 	fake_core_init(&core->fake);
-	CU_ASSERT_EQUAL_FATAL(ring_segment_map(ring_segment_fd(core->fake.segment), 1,
-				      &core->workers_segment, NULL),
-		0);
+	CU_ASSERT_EQUAL_FATAL(
+		ring_segment_share(core->fake.segment, &core->workers_segment, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(
 		worker_new(core->workers_segment, wake, core, &core->worker, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&core->thread, NULL, serve, core), 0);
