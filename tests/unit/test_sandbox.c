@@ -1,7 +1,7 @@
-#include "kmsg.h"
 #include "sandbox.h"
 #include "sandbox_cgroup.h"
 #include "sandbox_filter.h"
+#include "sandbox_kills.h"
 #include "sandbox_report.h"
 #include "sandbox_wire.h"
 #include "unit.h"
@@ -143,6 +143,7 @@ static const struct {
 	{ 9, OK, { 0, 4096, 3, 0x01 } },
 	{ 9, OK, { 0, 4096, 5, 0x02 } },
 	{ 9, OK, { 0, 4096, 5, 0x802 } },
+	{ 9, SAYS(13), { 0, 4096, 3, 0x40022 } }, /* huge pages */
 	{ 9, SAYS(13), { 0, 4096, 7, 0x22 } },
 	{ 9, SAYS(13), { 0, 4096, 7, 0x02 } },
 	{ 9, SAYS(13), { 0, 4096, 6, 0x02 } },
@@ -481,21 +482,23 @@ static void a_message_arrives_with_its_descriptors_or_not_at_all(void)
 	(void)close(pair[1]);
 }
 
-static void the_kernels_record_of_a_kill_is_found_by_user_or_process(void)
+static void the_kernels_record_of_a_kill_is_read(void)
 {
-	const struct bytes record = BYTES("5,734,123,-;audit: type=1326 audit(1795446808.276:101): "
-					  "auid=4294967295 uid=1900000007 "
-					  "gid=0 ses=4294967295 pid=1469 comm=\"tenon-worker\" "
-					  "exe=\"/x\" sig=31 arch=c000003e "
-					  "syscall=41 compat=0 ip=0x7f code=0x80000000\n");
+	struct sandbox_kills_record record = { 0, 0, 0 };
 
-	CU_ASSERT_EQUAL(kmsg_parse_kill(record, 5, 1900000007), 41);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(record, 1469, 1900000008), -1);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(record, 1469, 0), 41);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(record, 146, 0), -1);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(BYTES("6,1,1,-;eth0: link up\n"), 1469, 0), -1);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(BYTES("type=1326  pid=1469 syscall="), 1469, 0), -1);
-	CU_ASSERT_EQUAL(kmsg_parse_kill(BYTES(""), 1469, 0), -1);
+	CU_ASSERT(sandbox_kills_parse(
+		BYTES("audit(1795446808.276:101): auid=4294967295 uid=1900000007 gid=0 "
+		      "ses=4294967295 pid=1469 comm=\"tenon-worker\" exe=\"/x\" sig=31 "
+		      "arch=c000003e syscall=41 compat=0 ip=0x7f code=0x80000000"),
+		&record));
+	CU_ASSERT_EQUAL(record.pid, 1469);
+	CU_ASSERT_EQUAL(record.uid, 1900000007);
+	CU_ASSERT_EQUAL(record.call, 41);
+	CU_ASSERT(
+		!sandbox_kills_parse(BYTES("audit(1.2:3): auid=1 uid=2 pid=3 syscall="), &record));
+	CU_ASSERT(!sandbox_kills_parse(BYTES("audit(1.2:3): auid=1 pid=3 syscall=4"), &record));
+	CU_ASSERT(!sandbox_kills_parse(BYTES(" uid=1 pid=99999999999 syscall=4"), &record));
+	CU_ASSERT(!sandbox_kills_parse(BYTES(""), &record));
 }
 
 /* ---- the report ---- */
@@ -588,7 +591,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_spec_survives_its_text),
 	UNIT(a_malformed_spec_is_refused),
 	UNIT(a_message_arrives_with_its_descriptors_or_not_at_all),
-	UNIT(the_kernels_record_of_a_kill_is_found_by_user_or_process),
+	UNIT(the_kernels_record_of_a_kill_is_read),
 	UNIT(what_is_missing_decides),
 	UNIT(a_report_of_this_machine_can_be_shown),
 	UNIT(a_group_comes_goes_and_holds_its_limits),

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #include "child.h"
-#include "kmsg.h"
 #include "sandbox_filter.h"
+#include "sandbox_kills.h"
 #include "sandbox_wire.h"
 
 #define WORKERS 4096
@@ -37,14 +37,20 @@
 #define UID_FIRST   1900000000u
 #define UID_SERVERS 4096u
 
+/* How long a worker's end waits for the kernel's record of why: it is made by a thread of the
+ * kernel's, usually within a millisecond. */
+#define KILL_WAIT_MS 20
+
 struct worker {
 	uint64_t id;
-	pid_t pid; /* 0: the place is free */
+	pid_t pid;      /* 0: the place is free */
+	int killed_for; /* the system call, -1: not known */
 };
 
 struct spawner {
 	struct child_base base;
-	int signals, kmsg;
+	int signals;
+	struct sandbox_kills kills;
 	size_t n_workers;
 	struct worker workers[WORKERS];
 };
@@ -87,7 +93,7 @@ static int open_all(struct spawner *spawner, const char *worker_path, struct err
 	spawner->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (spawner->signals < 0)
 		return ERR_SET(err, ERR_IO, "cannot make a signalfd");
-	spawner->kmsg = kmsg_open();
+	sandbox_kills_open(&spawner->kills);
 	sandbox_cgroup_open(&base->cgroup);
 	return 0;
 }
@@ -207,6 +213,7 @@ static int start_worker(struct spawner *spawner, const struct sandbox_wire *mess
 		return report_failed(message->id, &why, err);
 	}
 	place->id = message->id;
+	place->killed_for = -1;
 	spawner->n_workers++;
 	struct sandbox_wire started = {
 		.version = SANDBOX_WIRE_VERSION,
@@ -275,6 +282,31 @@ static uint64_t micros(struct timeval time)
 	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
 }
 
+/* Hands the kernel's records to the workers that they are about. */
+static void read_kills(struct spawner *spawner)
+{
+	struct sandbox_kills_record record;
+
+	while (sandbox_kills_next(&spawner->kills, &record))
+		for (size_t i = 0; i < WORKERS; i++) {
+			struct worker *worker = &spawner->workers[i];
+			bool is_it = spawner->base.is_root ? record.uid == outer_uid(i)
+							   : record.pid == (uint64_t)worker->pid;
+			if (worker->pid && is_it)
+				worker->killed_for = record.call;
+		}
+}
+
+static int wait_for_reason(struct spawner *spawner, const struct worker *worker)
+{
+	struct pollfd record = { .fd = spawner->kills.fd, .events = POLLIN };
+
+	read_kills(spawner);
+	while (record.fd >= 0 && worker->killed_for < 0 && poll(&record, 1, KILL_WAIT_MS) > 0)
+		read_kills(spawner);
+	return worker->killed_for;
+}
+
 static int report_exit(struct spawner *spawner, struct worker *worker, int status,
 	const struct rusage *usage, struct err *err)
 {
@@ -292,8 +324,7 @@ static int report_exit(struct spawner *spawner, struct worker *worker, int statu
 	};
 
 	if (was_killed && WTERMSIG(status) == SIGSYS)
-		exited.exited.syscall_nr = kmsg_find_kill(spawner->kmsg, worker->pid,
-			spawner->base.is_root ? outer_uid((size_t)(worker - spawner->workers)) : 0);
+		exited.exited.syscall_nr = wait_for_reason(spawner, worker);
 	if (was_killed && WTERMSIG(status) == SIGKILL)
 		exited.exited.is_out_of_memory =
 			sandbox_cgroup_oom_kills(&spawner->base.cgroup, worker->id) > 0;

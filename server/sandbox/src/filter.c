@@ -91,6 +91,9 @@ static const struct row worker_rows[] = {
 	PLAIN(rt_sigprocmask), /* each switch of a ucontext */
 	/* Memory. Executable mappings only as the loader makes them: private, of a file, not
 	   writable. */
+	/* Huge pages come from a pool of the whole machine, which no limit of the worker's guards.
+	 */
+	{ SYS_mmap, ANY_BIT, 3, MAP_HUGETLB, 0, ANSWER(EACCES) },
 	{ SYS_mmap, EQUAL, 2, PROT_EXEC, 0, ALLOW },
 	{ SYS_mmap, ANY_BIT, 2, PROT_WRITE, 0, ANSWER(EACCES) },
 	{ SYS_mmap, ANY_BIT, 3, MAP_ANONYMOUS | MAP_SHARED, 0, ANSWER(EACCES) },
@@ -247,6 +250,7 @@ static const struct row spawner_rows[] = {
 	PLAIN(umount2),
 	PLAIN(pivot_root),
 	PLAIN(chdir),
+	PLAIN(fchmod),
 	PLAIN(sendfile),
 	PLAIN(landlock_create_ruleset),
 	PLAIN(landlock_add_rule),

@@ -33,7 +33,8 @@ static bool holds_in_child(bool (*try)(void))
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		/* Straight to the kernel: a sanitizer's _exit makes calls that the filter refuses. */
+		/* Straight to the kernel: a sanitizer's _exit makes calls that the filter refuses.
+		 */
 		(void)syscall(SYS_exit_group, try() ? 0 : 1);
 	}
 	if (pid < 0)

@@ -62,6 +62,12 @@ static int copy_plugin(const char *path, off_t size, struct err *err)
 	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
 	if (fd < 0)
 		return ERR_SET(err, ERR_IO, "cannot create the plugin's file");
+	/* Readable for whom the next steps make of this process, whatever the umask says. */
+	if (fchmod(fd, 0444)) {
+		(void)ERR_SET(err, ERR_IO, "cannot make the plugin readable");
+		(void)close(fd);
+		return -1;
+	}
 	off_t at = 0;
 	while (at < size) {
 		ssize_t n = sendfile(fd, SANDBOX_FD_PLUGIN, &at, (size_t)(size - at));

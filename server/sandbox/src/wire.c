@@ -51,7 +51,8 @@ static size_t take_fds(struct msghdr *header, int *fds)
 enum sandbox_wire_result sandbox_wire_receive(int socket, int flags, struct sandbox_wire *ret,
 	int fds[static SANDBOX_WIRE_FDS], size_t *ret_n_fds)
 {
-	/* CMSG_LEN and not CMSG_SPACE: the kernel would fill the padding with one descriptor more. */
+	/* CMSG_LEN and not CMSG_SPACE: the kernel would fill the padding with one descriptor more.
+	 */
 	_Alignas(struct cmsghdr) char control[CMSG_LEN(SANDBOX_WIRE_FDS * sizeof(int))];
 	struct iovec part = { ret, sizeof *ret };
 	struct msghdr header = {
