@@ -1,2 +1,7 @@
 import "./styles/tokens.css";
-document.title = "Tenon";
+import "./styles/base.css";
+import { createRoot } from "react-dom/client";
+import { App } from "./App";
+
+const root = document.getElementById("root");
+if (root) createRoot(root).render(<App />);
