@@ -78,6 +78,13 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
 	return request;
 }
 
+/* An answer before the whole request is there: it ends the connection. */
+static enum MHD_Result answer_early(struct http_request *request)
+{
+	request->connection->was_refused = true;
+	return answer_queue(request);
+}
+
 /* The body is to come, or there is none. Asks the handler how large it may be. */
 static enum MHD_Result begin_body(struct http_request *request)
 {
@@ -97,11 +104,11 @@ static enum MHD_Result begin_body(struct http_request *request)
 			return MHD_YES;
 		if (head->is_chunked || head->expects_continue ||
 			head->length_bytes > DISCARD_MOST_BYTES)
-			return answer_queue(request);
+			return answer_early(request);
 		request->is_discarding = true;
 	} else if (head->length_bytes > (uint64_t)limit) {
 		answer_refuse(request, 413, "The body is too large.");
-		return answer_queue(request);
+		return answer_early(request);
 	}
 	if (!has_body)
 		return MHD_YES;
@@ -124,7 +131,7 @@ static enum MHD_Result begin(struct http_request *request, const char *method, c
 	if (status == 0)
 		return begin_body(request);
 	answer_refuse(request, status, reason);
-	return answer_queue(request);
+	return answer_early(request);
 }
 
 static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *n)
@@ -157,6 +164,9 @@ static enum MHD_Result finish(struct http_request *request)
 		handler->on_request(handler->context, request);
 		if (!request->is_answered) {
 			connection_suspend(connection);
+			request->in_library = false;
+			if (connection->is_half_closed)
+				request_abort(request);
 			return MHD_YES;
 		}
 	}
@@ -204,7 +214,6 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		return; /* an orphan belongs to whoever answers it */
 	struct connection *connection = request->connection;
 
-	loop_watch_remove(&connection->watch);
 	if (!request->is_queued && request->status == 0) {
 		/* Refused by the library itself, or not answered at all. */
 		const union MHD_ConnectionInfo *info =
@@ -261,20 +270,37 @@ static void on_daemon_ready(struct loop_watch *watch, uint32_t events)
 	lane->is_due = true;
 }
 
+/* How long the daemon can wait, in ms, rounded up; -1 for as long as it likes. */
+static int wait_ms(const struct lane *lane)
+{
+	if (lane->run_at_ns == CLOCK_NEVER)
+		return -1;
+	return (int)((lane->run_at_ns - loop_now_ns(lane->loop)) / CLOCK_NS_PER_MS) + 1;
+}
+
 static int run_daemon(struct loop_hook *hook)
 {
 	struct lane *lane = (struct lane *)(void *)((char *)hook - offsetof(struct lane, hook));
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
 
-	if (!lane->is_due)
-		return -1;
+	if (!lane->is_due && loop_now_ns(lane->loop) < lane->run_at_ns)
+		return wait_ms(lane);
 	lane->is_due = false;
+	lane->run_at_ns = CLOCK_NEVER;
 	lane->n_fruitless++;
 	MHD_run(lane->daemon);
-	if (MHD_get_timeout(lane->daemon, &timeout_ms) != MHD_YES || timeout_ms > 0)
-		return lane->is_due ? 0 : -1;
-	lane->is_due = true;
-	return lane->n_fruitless > FRUITLESS_MOST ? 1 : 0;
+	if (lane->is_due)
+		return 0;
+	if (MHD_get_timeout(lane->daemon, &timeout_ms) != MHD_YES)
+		return -1;
+	if (timeout_ms == 0 && lane->n_fruitless <= FRUITLESS_MOST) {
+		lane->is_due = true;
+		return 0;
+	}
+	/* A second at most: time-outs of the library's own are short and rare. */
+	timeout_ms = timeout_ms == 0 ? 1 : timeout_ms > 1000 ? 1000 : timeout_ms;
+	lane->run_at_ns = clock_mono_ns() + timeout_ms * CLOCK_NS_PER_MS;
+	return (int)timeout_ms;
 }
 
 static void quiesce_lane(struct loop_message *message)
@@ -396,11 +422,10 @@ static int lane_open(
 	link_init(&lane->waiting);
 	link_init(&lane->heads);
 	link_init(&lane->suspended);
-	link_init(&lane->watched);
 	link_init(&lane->streaming);
-	lane->watch_timer.on_fire = lane_watch_suspended;
 	lane->quiesce.deliver = quiesce_lane;
 	lane->hook.run = run_daemon;
+	lane->run_at_ns = CLOCK_NEVER;
 	lane->connection_limit = bound_by_descriptors(http->config.connection_limit, http->n_lanes);
 	lane->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0,
@@ -506,7 +531,7 @@ static void let_go(struct connection *connection)
 
 static void lane_close(struct lane *lane)
 {
-	struct link *const lists[] = { &lane->suspended, &lane->watched, &lane->streaming };
+	struct link *const lists[] = { &lane->suspended, &lane->streaming };
 
 	if (!lane->daemon)
 		return;
@@ -521,7 +546,7 @@ static void lane_close(struct lane *lane)
 		}
 	loop_hook_remove(lane->loop, &lane->hook);
 	loop_watch_remove(&lane->watch);
-	loop_timer_stop(&lane->watch_timer);
+	linger_end_all(lane);
 	MHD_stop_daemon(lane->daemon);
 	lane->daemon = NULL;
 	while (lane->free_requests) {

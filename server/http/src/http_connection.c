@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define LINGER_MS        1000 /* for the client to read a refusal before the socket is reset */
+#define LAST_BYTES_MS    50 /* in which the library takes what lies in the socket */
 #define ERROR_MOST_BYTES 4096
 
 static void connection_expire(struct connection *connection, uint64_t now_ns);
@@ -58,6 +58,9 @@ void connection_enter(struct connection *connection, enum phase phase, uint64_t 
 		link_append(&lane->heads, &connection->link);
 	else
 		link_remove(&connection->link);
+	if (connection->is_half_closed && timeout_ms > LAST_BYTES_MS &&
+		(phase == PHASE_IDLE || phase == PHASE_HEAD || phase == PHASE_BODY))
+		timeout_ms = LAST_BYTES_MS;
 	set_deadline(connection, timeout_ms ? now_ns + timeout_ms * CLOCK_NS_PER_MS : CLOCK_NEVER);
 }
 
@@ -70,6 +73,13 @@ void connection_await_reader(struct connection *connection)
 
 void connection_shut_down(struct connection *connection)
 {
+	const struct http_request *request = connection->request;
+
+	/* In the middle of a body the library may be waiting for room in its buffer rather than for
+	 * the socket (a chunk's extension can fill it), and would never look at the socket again.
+	 */
+	if (request && request->has_head && !request->is_queued && !connection->is_suspended)
+		MHD_set_connection_option(connection->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
 	connection->phase = PHASE_LEAVING;
 	connection->deadline_ns = CLOCK_NEVER;
 	link_remove(&connection->link);
@@ -161,6 +171,11 @@ static void connection_expire(struct connection *connection, uint64_t now_ns)
 {
 	uint64_t received, acked;
 
+	if (connection->is_half_closed && connection->phase != PHASE_SEND &&
+		connection->phase != PHASE_STREAM) {
+		connection_shut_down(connection); /* the rest of the request will never come */
+		return;
+	}
 	switch (connection->phase) {
 	case PHASE_FRESH:
 		count(&connection->lane->counts.timed_out);
@@ -196,40 +211,47 @@ static void connection_expire(struct connection *connection, uint64_t now_ns)
 	}
 }
 
-/* ---- suspension ---- */
+/* ---- departure ---- */
+
+/*
+ * Each connection is watched for its client's FIN from start to end, beside the library, which does
+ * not look at a suspended connection, and overlooks a FIN that comes together with the last bytes.
+ */
 static void on_departure(struct loop_watch *watch, uint32_t events)
 {
 	struct connection *connection =
 		(struct connection *)(void *)((char *)watch - offsetof(struct connection, watch));
-	struct http_request *request = connection->request;
 
 	(void)events;
 	loop_watch_remove(watch);
-	if (connection->phase == PHASE_STREAM)
-		stream_close(request->stream);
-	else if (connection->phase == PHASE_HANDLER)
-		request_abort(request);
-}
-
-void connection_watch(struct connection *connection)
-{
-	/* Failing to watch costs the handler the news, nothing else. */
-	if (!connection->watch.loop)
-		loop_watch_add(connection->lane->loop, &connection->watch, EPOLLRDHUP, NULL);
+	connection->is_half_closed = true;
+	switch (connection->phase) {
+	case PHASE_FRESH:
+	case PHASE_HEAD:
+	case PHASE_BODY:
+	case PHASE_IDLE:
+		/* What was sent before the FIN may still be a whole request. */
+		set_deadline(connection,
+			loop_now_ns(connection->lane->loop) + LAST_BYTES_MS * CLOCK_NS_PER_MS);
+		return;
+	case PHASE_HANDLER:
+		request_abort(connection->request);
+		return;
+	case PHASE_STREAM:
+		stream_close(connection->request->stream);
+		return;
+	case PHASE_SEND:
+	case PHASE_LEAVING:
+		return;
+	}
 }
 
 void connection_suspend(struct connection *connection)
 {
-	struct lane *lane = connection->lane;
-
 	MHD_suspend_connection(connection->mhd);
 	connection->is_suspended = true;
-	if (connection->phase != PHASE_HANDLER)
-		return;
-	link_append(&lane->suspended, &connection->link);
-	if (!loop_timer_is_running(&lane->watch_timer))
-		loop_timer_start(lane->loop, &lane->watch_timer,
-			loop_now_ns(lane->loop) + LANE_WATCH_AFTER_NS, NULL);
+	if (connection->phase == PHASE_HANDLER)
+		link_append(&connection->lane->suspended, &connection->link);
 }
 
 void connection_resume(struct connection *connection)
@@ -239,25 +261,6 @@ void connection_resume(struct connection *connection)
 		link_remove(&connection->link);
 	MHD_resume_connection(connection->mhd);
 	lane_make_due(connection->lane);
-}
-
-void lane_watch_suspended(struct loop_timer *timer)
-{
-	struct lane *lane =
-		(struct lane *)(void *)((char *)timer - offsetof(struct lane, watch_timer));
-	uint64_t now_ns = loop_now_ns(lane->loop);
-
-	while (!link_is_empty(&lane->suspended)) {
-		struct connection *connection = link_connection(lane->suspended.next);
-		uint64_t due_ns = connection->phase_began_ns + LANE_WATCH_AFTER_NS;
-
-		if (due_ns > now_ns) {
-			loop_timer_start(lane->loop, timer, due_ns, NULL);
-			return;
-		}
-		link_append(&lane->watched, &connection->link);
-		connection_watch(connection);
-	}
 }
 
 /* ---- start and end ---- */
@@ -308,6 +311,8 @@ static void connection_start(struct lane *lane, struct MHD_Connection *mhd, void
 	connection->timer.on_fire = on_timer;
 	connection->watch = (struct loop_watch){ .fd = connection->fd, .on_ready = on_departure };
 	format_peer(connection);
+	/* Without the watch a client's leaving is noticed late, nothing else. */
+	loop_watch_add(lane->loop, &connection->watch, EPOLLRDHUP, NULL);
 	count(&lane->counts.accepted);
 	lane->n_connections++;
 	atomic_store_explicit(&lane->counts.open, lane->n_connections, memory_order_relaxed);
@@ -319,6 +324,8 @@ static void connection_start(struct lane *lane, struct MHD_Connection *mhd, void
 static void connection_end(struct connection *connection)
 {
 	struct lane *lane = connection->lane;
+
+	linger_start(connection);
 
 	loop_timer_stop(&connection->timer);
 	loop_watch_remove(&connection->watch);

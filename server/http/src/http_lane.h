@@ -25,9 +25,8 @@
 #include "http_guard.h"
 
 #define LANE_MIN_RATE_BYTES 8192 /* a second: slower bodies and slower readers are cut off */
-/* A client that left is noticed within this and the loop's own delay: requests that are answered
- * sooner are never watched, which saves them two system calls. */
-#define LANE_WATCH_AFTER_NS (20 * CLOCK_NS_PER_MS)
+/* How long a client has to read a refusal before its socket is closed. */
+#define LINGER_MS 1000
 
 struct link {
 	struct link *prev, *next; /* NULL when in no list */
@@ -45,7 +44,8 @@ struct lane {
 	int listen_fd;
 	struct loop_watch watch; /* the daemon's epoll descriptor */
 	struct loop_hook hook;
-	bool is_due; /* the daemon has something to do */
+	bool is_due;        /* the daemon has something to do */
+	uint64_t run_at_ns; /* when it will have something to do anyway; CLOCK_NEVER */
 	bool is_draining, is_closing;
 	unsigned n_fruitless; /* runs of the daemon without a call into our code, one after the
 				 other */
@@ -53,11 +53,11 @@ struct lane {
 	struct link waiting;   /* connections without a request line, the oldest first */
 	struct link heads;     /* connections whose headers are not complete, the oldest first */
 	struct link suspended; /* connections that wait for an answer, the oldest first */
-	struct link watched;   /* those of them that have waited for LANE_WATCH_AFTER_NS */
 	struct link streaming; /* connections that are streams */
-	struct loop_timer watch_timer;
 	struct http_request *free_requests;
 	unsigned n_free_requests;
+	struct lingerer *lingerers; /* sockets that outlive their connections for a moment */
+	unsigned n_lingerers;
 	struct loop_message quiesce;
 	struct lane_counts counts;
 };
@@ -92,11 +92,13 @@ struct connection {
 	int fd;
 	enum phase phase;
 	bool is_suspended;
+	bool is_half_closed;  /* the client sends nothing any more: it has left, as a rule */
+	bool was_refused;     /* bytes that nobody will read may still come */
 	uint64_t deadline_ns; /* CLOCK_NEVER: none. The timer may run earlier; it is never late */
 	uint64_t phase_began_ns;
 	uint64_t acked_bytes; /* what the peer had taken when we looked last */
 	struct loop_timer timer;
-	struct loop_watch watch; /* for the client's leaving, while suspended */
+	struct loop_watch watch; /* for the client's FIN */
 	struct link link;        /* in one of the lane's lists */
 	struct http_request *request;
 	char peer[INET6_ADDRSTRLEN];
@@ -194,10 +196,13 @@ void connection_shut_down(struct connection *connection);
 void connection_refuse(struct connection *connection, unsigned status, const char *message);
 void connection_suspend(struct connection *connection);
 void connection_resume(struct connection *connection);
-/* Watches for the client's leaving from now on. */
-void connection_watch(struct connection *connection);
-/* The lane's watch_timer: watches the connections that are suspended for long enough. */
-void lane_watch_suspended(struct loop_timer *timer);
+
+/* ---- http_linger.c ---- */
+/* The connection's descriptor is about to be closed: keeps the socket for a moment, if the client
+ * could otherwise lose an answer. */
+void linger_start(struct connection *connection);
+/* Closes the sockets that still linger. */
+void linger_end_all(struct lane *lane);
 
 /* ---- http_request.c ---- */
 /* A request for the connection, out of the pool, or NULL (no memory). */

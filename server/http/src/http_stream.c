@@ -89,7 +89,6 @@ struct http_stream *http_stream_open(struct http_request *request, unsigned stat
 		connection_resume(connection);
 	connection_enter(connection, PHASE_STREAM, 0);
 	link_append(&connection->lane->streaming, &connection->link);
-	connection_watch(connection);
 	return stream;
 }
 
