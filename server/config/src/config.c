@@ -267,13 +267,13 @@ static int set_from_json(struct config *config, const struct config_row *row,
 	int64_t number;
 	bool truth;
 
+	bytes_buf_init(&shown, FILE_BYTES);
 	if (row->type == CONFIG_LIST && json_kind(json) == JSON_ARRAY)
 		return set_list(config, row, json, err);
 	if (row->type == CONFIG_BOOL && json_as_bool(json, &truth)) {
 		*value_of(config, row) = (struct value){ .origin = CONFIG_FILE, .number = truth };
 		return 0;
 	}
-	bytes_buf_init(&shown, FILE_BYTES);
 	text_json_writer_init(&writer, &shown);
 	json_write(json, &writer);
 	if (is_number(row->type) && json_as_int64(json, &number))
