@@ -15,7 +15,7 @@ export default defineConfig({
 	plugins: [react()],
 	define: { __VERSION__: JSON.stringify(readVersion()) },
 	build: {
-		target: ["chrome120", "firefox121", "safari17"],
+		target: ["chrome120", "firefox125", "safari17.4"],
 		// A data: script or style would be inline, which the policy forbids.
 		assetsInlineLimit: 0,
 		modulePreload: { polyfill: false },

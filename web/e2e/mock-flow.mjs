@@ -161,7 +161,7 @@ await story(browser, "by keyboard", {}, async (page, mock) => {
 	await page.keyboard.press("ArrowLeft");
 	await page.locator("[aria-live=polite]").filter({ hasText: "2xx" }).first().waitFor({ state: "attached" });
 	report.check("arrow keys read a chart", true);
-	const cursors = await page.locator(".chart-legend-time").count();
+	const cursors = await page.locator(".chart-time").count();
 	report.check("the crosshair is shared by all charts", cursors === 4, `${cursors}`);
 	await page.getByRole("button", { name: /^Account and preferences/ }).focus();
 	await page.keyboard.press("Enter");

@@ -145,8 +145,7 @@ export async function startMock({ port = 0, token = "first-run-token", isSetUp =
 	for (const figures of seconds.values())
 		PLUGINS.forEach((p, i) => (counts.get(keyOf(p)).calls += figures.calls[i]));
 
-	const timer = setInterval(() => {
-		const t = now();
+	const pass = (t) => {
 		const figures = invent(t, state, random);
 		PLUGINS.forEach((p, i) => {
 			const count = counts.get(keyOf(p));
@@ -169,7 +168,12 @@ export async function startMock({ port = 0, token = "first-run-token", isSetUp =
 		};
 		for (const stream of streams)
 			stream.write(`event: tick\nid: ${t}\ndata: ${JSON.stringify(tick)}\n\n`);
-	}, 1000);
+	};
+	// A timer drifts; each second passes once for all that.
+	let last = now() - 1;
+	const timer = setInterval(() => {
+		while (last < now()) pass(++last);
+	}, 100);
 
 	const range = (n) => {
 		const start = now() - n;

@@ -64,6 +64,7 @@ export function ChartCard(props: Props) {
 		<section className="card chart-card" aria-labelledby={id}>
 			<div className="chart-head">
 				<h3 id={id}>{title}</h3>
+				{atTime !== undefined && <span className="chart-time">{format.time(atTime)}</span>}
 				<Button
 					look="quiet"
 					size="icon"
@@ -125,7 +126,6 @@ export function ChartCard(props: Props) {
 						<b>{show(figure(columns[i] ?? []))}</b>
 					</li>
 				))}
-				{atTime !== undefined && <li className="chart-legend-time">{format.time(atTime)}</li>}
 			</ul>
 			<p className="sr-only" aria-live="polite">
 				{spoken && atTime !== undefined

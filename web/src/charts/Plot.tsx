@@ -87,7 +87,7 @@ export function Plot(props: Props) {
 		const options: uPlot.Options = {
 			width: Math.max(40, element.clientWidth),
 			height: Math.max(40, element.clientHeight),
-			padding: [8, 10, 0, 0],
+			padding: [8, 18, 0, 0],
 			legend: { show: false },
 			cursor: {
 				y: false,

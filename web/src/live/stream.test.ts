@@ -141,6 +141,23 @@ describe("EventStream", () => {
 		stream.close();
 	});
 
+	it("leaves a silent connection when asked to, and never a live one", async () => {
+		const stream = open();
+		await server.send("data: x\n\n");
+		stream.retryNow();
+		await vi.advanceTimersByTimeAsync(0);
+		expect(server.requests).toHaveLength(1);
+		await vi.advanceTimersByTimeAsync(5_000);
+		expect(stream.status.kind).toBe("stale");
+		stream.retryNow();
+		await vi.advanceTimersByTimeAsync(0);
+		expect(server.requests[0]?.signal.aborted).toBe(true);
+		expect(server.requests).toHaveLength(2);
+		await vi.advanceTimersByTimeAsync(20_000);
+		expect(server.requests).toHaveLength(2);
+		stream.close();
+	});
+
 	it("a connection that lives on heartbeats is kept", async () => {
 		const stream = open();
 		await vi.advanceTimersByTimeAsync(0);

@@ -69,9 +69,10 @@ export class EventStream {
 		if (this.#status.kind !== "closed") this.#set({ kind: "closed" });
 	}
 
-	/** Connects at once instead of after the wait. */
+	/** Connects at once: instead of after the wait, and in place of a connection that is silent. */
 	retryNow(): void {
-		if (this.#status.kind === "closed" || this.#abort) return;
+		if (this.#status.kind === "closed" || this.#status.kind === "live") return;
+		this.#drop();
 		clearTimeout(this.#retry);
 		this.#attempt = 0;
 		void this.#connect();

@@ -117,7 +117,7 @@ function LoadingShape() {
 	const isLate = useIsLate();
 	if (!isLate) return null;
 	return (
-		<div className="section" aria-busy>
+		<div className="loading-shape" aria-busy>
 			<div className="card facts">
 				{["a", "b", "c", "d", "e"].map((key) => (
 					<div key={key}>

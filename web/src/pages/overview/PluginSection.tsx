@@ -51,7 +51,7 @@ export function PluginSection({ plugins, rangeName }: Props) {
 	const { t } = usePreferences();
 	const minute = useWindow(60);
 	const [view, setView] = useView();
-	const isNarrow = useMediaQuery("(max-width: 1080px)");
+	const isNarrow = useMediaQuery("(max-width: 1240px)");
 	const rows = useMemo(
 		() => arrange(toRows(plugins, (key) => recentMean(minute.calls(key), 5) ?? 0), view, needsAttention),
 		[plugins, minute, view],

@@ -192,7 +192,7 @@ function PluginCalls({ seconds, rangeName, window }: Parts) {
 	return (
 		<ChartCard
 			title={t("chart.plugins")}
-			headline={now === null ? "–" : format.rate(now)}
+			headline={format.rate(now ?? 0)}
 			note={`${format.compact(calls)} ${t("chart.inRange", { range: rangeName })}`}
 			summary={t("chart.summary.plugins", { calls, range: rangeName, plugin: most?.key ?? "–" })}
 			empty={most ? null : t("chart.noPluginData")}
