@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -45,6 +46,9 @@ enum {
 	SABOTAGE_STDOUT,
 	SABOTAGE_WELL
 };
+
+/* The one plugin whose worker counts refusals instead of dying of the first. */
+#define CANARY "selftest-1.0.0.so"
 
 static struct {
 	struct loop *loop;
@@ -164,6 +168,7 @@ static void begin(struct life *life, const char *plugin)
 		.eventfds = &life->core.eventfd,
 		.n_eventfds = 1,
 		.limits = { .memory_bytes = 64u << 20, .address_space_bytes = 512u << 20 },
+		.is_selftest = strcmp(plugin, CANARY) == 0,
 		.context = life,
 		.on_exit = on_exit_of,
 	};
@@ -303,6 +308,18 @@ static void an_order_line_is_refused_with_what_is_in_stock(void)
 	call(&life.core, 3, WIRE_KIND_HOOK, RULES_HOOK);
 	CU_ASSERT(receives(&life.core, WIRE_FAIL, 3) && wire_get_error(life.core.payload, &error));
 	CU_ASSERT(bytes_eq(error.message, BYTES("must be more than 0")));
+	kill_and_wait(&life);
+}
+
+static void the_canary_is_refused_55_times_of_55(void)
+{
+	struct life life;
+
+	begin(&life, CANARY);
+	CU_ASSERT_FATAL(receives(&life.core, WIRE_READY, 0));
+	call(&life.core, 0, WIRE_KIND_ROUTE, 1);
+	CU_ASSERT(answers(
+		&life.core, 0, BYTES("{\"attempts\":55,\"refused\":55,\"allowed\":[]}")));
 	kill_and_wait(&life);
 }
 
@@ -486,6 +503,7 @@ static const struct unit_test tests[] = {
 	UNIT(order_rules_answers_from_inside_the_jail),
 	UNIT(two_calls_interleave_across_a_suspension_in_db),
 	UNIT(an_order_line_is_refused_with_what_is_in_stock),
+	UNIT(the_canary_is_refused_55_times_of_55),
 	UNIT(three_tries_to_rob_are_refused),
 	UNIT(each_deadly_sin_ends_its_own_worker_in_its_one_way),
 	UNIT(a_fork_is_refused_and_the_worker_lives),
