@@ -285,9 +285,40 @@ static void wake(void *context, unsigned loop)
 	(void)!write(core->fake.eventfd, &one, sizeof one);
 }
 
+/* Allocations of the worker's thread: the linker leads malloc and its kin through these. */
+static _Thread_local bool is_workers_thread;
+static _Atomic unsigned n_allocations;
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+	n_allocations += is_workers_thread;
+	return __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	n_allocations += is_workers_thread;
+	return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	n_allocations += is_workers_thread;
+	return __real_realloc(p, n);
+}
+
 static void *serve(void *context)
 {
 	struct core *core = context;
+
+	is_workers_thread = true;
 
 	core->boot_status = worker_boot(core->worker, &core->loaded);
 	if (core->boot_status == 0)
@@ -410,6 +441,27 @@ static void a_route_answers_with_status_headers_and_body(void)
 		call(&core.fake, i % WIRE_SLOTS, WIRE_KIND_ROUTE, HELLO);
 		CU_ASSERT(answers(&core.fake, i % WIRE_SLOTS, BYTES("{\"hello\":\"world\"}")));
 	}
+	core_drain(&core);
+}
+
+static void a_warm_call_allocates_nothing(void)
+{
+	struct core core;
+	unsigned n_before = 0;
+
+	core_boot(&core, TENON_COOPERATIVE);
+	CU_ASSERT(n_allocations > 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		if (i == 100)
+			n_before = n_allocations;
+		call(&core.fake, 1, WIRE_KIND_ROUTE, HELLO);
+		CU_ASSERT(answers(&core.fake, 1, BYTES("{\"hello\":\"world\"}")));
+		call(&core.fake, 2, WIRE_KIND_ROUTE, QUERY);
+		CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 2));
+		reply_number(&core.fake, 2, 1, 5);
+		CU_ASSERT(answers(&core.fake, 2, BYTES("5")));
+	}
+	CU_ASSERT_EQUAL(n_allocations, n_before);
 	core_drain(&core);
 }
 
@@ -676,6 +728,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_create_that_fails_is_reported_in_its_words),
 	UNIT(an_interface_that_is_not_declared_is_not_there),
 	UNIT(a_route_answers_with_status_headers_and_body),
+	UNIT(a_warm_call_allocates_nothing),
 	UNIT(two_cooperative_calls_interleave_across_a_suspension_in_db),
 	UNIT(a_serial_plugin_has_one_call_at_a_time),
 	UNIT(a_cancelled_call_comes_back_from_its_facade_call),
