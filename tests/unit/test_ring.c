@@ -219,6 +219,70 @@ static void a_length_beyond_what_was_put_poisons(void)
 	pair_free(pair);
 }
 
+static void a_good_frame_behind_an_impossible_index_is_not_read(void)
+{
+	struct pair *pair = pair_new(1);
+	const struct wire_frame good = { .total_bytes = WIRE_HEADER_BYTES, .type = WIRE_LOG };
+	struct wire_frame frame;
+
+	memcpy(pair->bytes + DATA_AT + RING_BYTES, &good, sizeof good);
+	set_word(pair, CONTROL_AT + 256 + TAIL, RING_BYTES + 64);
+	CU_ASSERT_EQUAL(
+		ring_try_pop(ring_to_core(pair->core, 0), &frame, pair->buffer), RING_POISONED);
+	pair_free(pair);
+	pair = pair_new(1);
+	memcpy(pair->bytes + DATA_AT + RING_BYTES, &good, sizeof good);
+	set_word(pair, CONTROL_AT + 256 + TAIL, 64);
+	CU_ASSERT_EQUAL(ring_try_pop(ring_to_core(pair->core, 0), &frame, pair->buffer), RING_OK);
+	pair_free(pair);
+}
+
+struct sleeper {
+	struct ring_segment *segment;
+	_Atomic bool has_returned;
+};
+
+static void *sleep_once(void *context)
+{
+	struct sleeper *sleeper = context;
+
+	ring_worker_sleep(sleeper->segment);
+	sleeper->has_returned = true;
+	return NULL;
+}
+
+static void a_worker_with_nothing_to_do_sleeps_until_it_is_woken(void)
+{
+	struct pair *pair = pair_new(1);
+	struct ring *in = ring_to_core(pair->worker, 0), *out = ring_to_core(pair->core, 0);
+	static char text[WIRE_PAYLOAD_MAX];
+	const struct ring_message message =
+		message_of(WIRE_RESPOND, (struct bytes){ text, sizeof text }, (struct bytes){ 0 });
+	struct sleeper sleeper = { .segment = pair->worker };
+	struct wire_frame frame;
+	pthread_t thread;
+	size_t sent = 0;
+
+	/* It has waited for room, got it, and needs no more. */
+	while (ring_send(in, &message, &sent) == RING_OK)
+		sent = 0;
+	CU_ASSERT(ring_try_wait(in));
+	CU_ASSERT_EQUAL(ring_try_pop(out, &frame, pair->buffer), RING_OK);
+	CU_ASSERT_EQUAL(ring_send(in, &message, &sent), RING_OK);
+	while (ring_try_pop(out, &frame, pair->buffer) == RING_OK)
+		;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
+	usleep(20000);
+	CU_ASSERT(!sleeper.has_returned);
+	for (int i = 0; i < 500 && !sleeper.has_returned; i++) {
+		ring_wake_worker(pair->core);
+		usleep(1000);
+	}
+	CU_ASSERT(sleeper.has_returned);
+	pthread_join(thread, NULL);
+	pair_free(pair);
+}
+
 static void random_bytes_everywhere_never_do_more_than_poison(void)
 {
 	static struct id_source ids;
@@ -371,6 +435,8 @@ static const struct unit_test tests[] = {
 	UNIT(who_sleeps_is_woken_exactly_once),
 	UNIT(impossible_indices_poison),
 	UNIT(a_length_beyond_what_was_put_poisons),
+	UNIT(a_good_frame_behind_an_impossible_index_is_not_read),
+	UNIT(a_worker_with_nothing_to_do_sleeps_until_it_is_woken),
 	UNIT(random_bytes_everywhere_never_do_more_than_poison),
 	UNIT(two_threads_lose_nothing_and_sleep_in_between),
 	UNIT(waking_never_blocks_whoever_the_sleeper_is),

@@ -325,12 +325,39 @@ static void rows_are_as_many_as_the_head_says(void)
 	CU_ASSERT(wire_get_rows(bytes_buf_view(&out), &back) && back.values.n == 4);
 	wire_put_value(&out, &value);
 	CU_ASSERT(!wire_get_rows(bytes_buf_view(&out), &back));
+	/* 2^31 + 1 rows of 2 columns are not 2 values in 32 bits. */
+	bytes_buf_clear(&out);
+	rows.n_rows = 0x80000001;
+	wire_put_rows(&out, &rows);
+	wire_put_value(&out, &value);
+	wire_put_value(&out, &value);
+	CU_ASSERT(!wire_get_rows(bytes_buf_view(&out), &back));
 	/* 2^32 rows of 2^32 columns do not wrap around to few. */
 	const uint32_t wide[] = { UINT32_MAX, UINT32_MAX, 0 };
 	CU_ASSERT(!wire_get_rows((struct bytes){ (const char *)wide, sizeof wide }, &back));
 	const uint32_t no_columns[] = { 0, 5, 0 };
 	CU_ASSERT(!wire_get_rows(
 		(struct bytes){ (const char *)no_columns, sizeof no_columns }, &back));
+}
+
+static void more_values_than_a_reply_may_hold_are_refused(void)
+{
+	static const struct wire_value null;
+	DEFER(bytes_buf_fini) struct bytes_buf names, out;
+	struct wire_rows rows = { .n_columns = 1, .n_rows = WIRE_LIST_MAX + 1 }, back;
+
+	bytes_buf_init(&names, 64);
+	bytes_buf_init(&out, 1 << 20);
+	wire_put_text(&names, BYTES("a"));
+	rows.names = (struct wire_list){ 1, bytes_buf_view(&names) };
+	for (uint32_t n = WIRE_LIST_MAX; n <= WIRE_LIST_MAX + 1; n++) {
+		bytes_buf_clear(&out);
+		rows.n_rows = n;
+		wire_put_rows(&out, &rows);
+		for (uint32_t i = 0; i < n; i++)
+			wire_put_value(&out, &null);
+		CU_ASSERT_EQUAL(wire_get_rows(bytes_buf_view(&out), &back), n == WIRE_LIST_MAX);
+	}
 }
 
 static void statuses_stand_where_they_belong(void)
@@ -390,6 +417,7 @@ static const struct unit_test tests[] = {
 	UNIT(counts_over_their_limit_are_malformed),
 	UNIT(values_keep_their_type_and_only_finite_numbers_pass),
 	UNIT(rows_are_as_many_as_the_head_says),
+	UNIT(more_values_than_a_reply_may_hold_are_refused),
 	UNIT(statuses_stand_where_they_belong),
 	UNIT(a_full_buffer_says_so),
 };
