@@ -83,20 +83,25 @@ static void a_pool_frees_fibers_that_are_still_suspended(void)
 	CU_ASSERT_EQUAL(fiber_resume(job.fiber), FIBER_SUSPENDED);
 }
 
-/* Grows downwards until there is no stack any more. */
-static int dig(volatile char *above, int depth)
+/* Grows downwards to a little below the stack, not so far that it would leave a neighbour's. */
+static int dig(volatile char *top)
 {
 	volatile char local[1024];
 
-	local[0] = above[0];
-	return depth == 0 ? 0 : dig(local, depth - 1) + local[0];
+	local[0] = top[0];
+	return top - local > (ptrdiff_t)(FIBER_STACK_BYTES + 65536) ? 0 : dig(top) + local[0];
 }
 
 static void overflow(void *context)
 {
 	volatile char top[16] = { 0 };
 
-	*(volatile int *)context = dig(top, 1 << 20);
+	*(volatile int *)context = dig(top);
+}
+
+static void idle(void *context)
+{
+	(void)context;
 }
 
 static void an_overflow_hits_the_guard_and_no_other_stack(void)
@@ -110,9 +115,12 @@ static void an_overflow_hits_the_guard_and_no_other_stack(void)
 		(void)signal(SIGSEGV, SIG_DFL);
 		(void)signal(SIGBUS, SIG_DFL);
 		(void)!freopen("/dev/null", "w", stderr);
-		if (fiber_pool_new(1, &pool, NULL) < 0)
-			_exit(1);
-		(void)fiber_resume(fiber_start(pool, overflow, &result));
+		if (fiber_pool_new(2, &pool, NULL) < 0)
+			_exit(0);
+		/* The kernel puts the second stack below the first one. */
+		struct fiber *above = fiber_start(pool, overflow, &result);
+		(void)fiber_start(pool, idle, NULL);
+		(void)fiber_resume(above);
 		_exit(0);
 	}
 	int status = 0;

@@ -251,16 +251,63 @@ static void *sleep_once(void *context)
 	return NULL;
 }
 
-static void a_worker_with_nothing_to_do_sleeps_until_it_is_woken(void)
+/* True when ring_worker_sleep() comes back by itself. Wakes it when not. */
+static bool comes_back_by_itself(struct pair *pair)
+{
+	struct sleeper sleeper = { .segment = pair->worker };
+	bool has_returned = false;
+	pthread_t thread;
+
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
+	for (int i = 0; i < 100 && !has_returned; i++) {
+		usleep(1000);
+		has_returned = sleeper.has_returned;
+	}
+	while (!sleeper.has_returned) {
+		ring_wake_worker(pair->core);
+		usleep(1000);
+	}
+	pthread_join(thread, NULL);
+	return has_returned;
+}
+
+static void a_worker_does_not_sleep_over_what_came_in_just_before(void)
+{
+	struct pair *pair = pair_new(2);
+	struct ring *in = ring_to_core(pair->worker, 1), *out = ring_to_core(pair->core, 1);
+	static char text[WIRE_PAYLOAD_MAX];
+	struct ring_message message = message_of(WIRE_CALL, BYTES("x"), (struct bytes){ 0 });
+	struct wire_frame frame;
+	size_t sent = 0;
+
+	CU_ASSERT(!comes_back_by_itself(pair));
+	/* A frame, whose wake-up was sent when nobody slept yet. */
+	CU_ASSERT_EQUAL(ring_send(ring_to_worker(pair->core, 1), &message, &sent), RING_OK);
+	CU_ASSERT(comes_back_by_itself(pair));
+	CU_ASSERT_EQUAL(
+		ring_try_pop(ring_to_worker(pair->worker, 1), &frame, pair->buffer), RING_OK);
+	CU_ASSERT(!comes_back_by_itself(pair));
+	/* Room, likewise. */
+	message =
+		message_of(WIRE_RESPOND, (struct bytes){ text, sizeof text }, (struct bytes){ 0 });
+	do
+		sent = 0;
+	while (ring_send(in, &message, &sent) == RING_OK);
+	CU_ASSERT(ring_try_wait(in));
+	CU_ASSERT(!comes_back_by_itself(pair));
+	CU_ASSERT_EQUAL(ring_try_pop(out, &frame, pair->buffer), RING_OK);
+	CU_ASSERT(comes_back_by_itself(pair));
+	pair_free(pair);
+}
+
+static void a_worker_that_has_sent_all_sleeps_until_it_is_woken(void)
 {
 	struct pair *pair = pair_new(1);
 	struct ring *in = ring_to_core(pair->worker, 0), *out = ring_to_core(pair->core, 0);
 	static char text[WIRE_PAYLOAD_MAX];
 	const struct ring_message message =
 		message_of(WIRE_RESPOND, (struct bytes){ text, sizeof text }, (struct bytes){ 0 });
-	struct sleeper sleeper = { .segment = pair->worker };
 	struct wire_frame frame;
-	pthread_t thread;
 	size_t sent = 0;
 
 	/* It has waited for room, got it, and needs no more. */
@@ -271,15 +318,7 @@ static void a_worker_with_nothing_to_do_sleeps_until_it_is_woken(void)
 	CU_ASSERT_EQUAL(ring_send(in, &message, &sent), RING_OK);
 	while (ring_try_pop(out, &frame, pair->buffer) == RING_OK)
 		;
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
-	usleep(20000);
-	CU_ASSERT(!sleeper.has_returned);
-	for (int i = 0; i < 500 && !sleeper.has_returned; i++) {
-		ring_wake_worker(pair->core);
-		usleep(1000);
-	}
-	CU_ASSERT(sleeper.has_returned);
-	pthread_join(thread, NULL);
+	CU_ASSERT(!comes_back_by_itself(pair));
 	pair_free(pair);
 }
 
@@ -436,7 +475,8 @@ static const struct unit_test tests[] = {
 	UNIT(impossible_indices_poison),
 	UNIT(a_length_beyond_what_was_put_poisons),
 	UNIT(a_good_frame_behind_an_impossible_index_is_not_read),
-	UNIT(a_worker_with_nothing_to_do_sleeps_until_it_is_woken),
+	UNIT(a_worker_does_not_sleep_over_what_came_in_just_before),
+	UNIT(a_worker_that_has_sent_all_sleeps_until_it_is_woken),
 	UNIT(random_bytes_everywhere_never_do_more_than_poison),
 	UNIT(two_threads_lose_nothing_and_sleep_in_between),
 	UNIT(waking_never_blocks_whoever_the_sleeper_is),

@@ -524,6 +524,13 @@ static void a_cancelled_call_comes_back_from_its_facade_call(void)
 	reply_number(&core.fake, 3, 1, 9);
 	call(&core.fake, 3, WIRE_KIND_ROUTE, QUERY);
 	CU_ASSERT(receives(&core.fake, WIRE_DB_QUERY, 3));
+	/* Nor does one of an older call of this slot. */
+	DEFER(bytes_buf_fini) struct bytes_buf head;
+	const struct wire_reply reply = { 0 };
+	bytes_buf_init(&head, 64);
+	wire_put_reply(&head, &reply);
+	fake_send(&core.fake, WIRE_REPLY, 3, GENERATION(3) - 1, 1, bytes_buf_view(&head),
+		(struct bytes){ 0 });
 	reply_number(&core.fake, 3, 2, 8);
 	reply_number(&core.fake, 3, 1, 10);
 	CU_ASSERT(answers(&core.fake, 3, BYTES("10")));
