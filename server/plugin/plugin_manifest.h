@@ -55,7 +55,7 @@ enum plugin_method {
 /* Who may call a route; the api checks it before the call. */
 enum plugin_access {
 	PLUGIN_ACCESS_PUBLIC,   /* anyone */
-	PLUGIN_ACCESS_AUTH,     /* any signed-in user of the tenant */
+	PLUGIN_ACCESS_USER,     /* any signed-in user of the tenant */
 	PLUGIN_ACCESS_SUPERUSER /* the tenant's superusers */
 };
 

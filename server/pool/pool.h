@@ -71,12 +71,12 @@ struct pool_view *pool_view(struct pool *pool, const struct loop *loop);
 enum pool_find_result pool_find_route(struct pool_view *view, struct bytes tenant,
 	struct bytes plugin, struct bytes method, struct bytes path, struct pool_target *ret);
 
-/* The next plugin that has a hook for this event, in order of plugin id: *cursor starts at 0 and is
- * moved on. POOL_NO_ROUTE when none is left. POOL_DOWN fills version and hook too: the caller
- * decides by hook->fail_open. */
+/* The first plugin, in order of plugin id and behind the id after ("" is before all), that has a
+ * hook for this event. POOL_NO_ROUTE when there is none. POOL_DOWN fills version and hook too: the
+ * caller decides by hook->fail_open. */
 enum pool_find_result pool_find_hook(struct pool_view *view, struct bytes tenant,
-	struct bytes collection, enum plugin_when when, enum plugin_action action, unsigned *cursor,
-	struct pool_target *ret);
+	struct bytes collection, enum plugin_when when, enum plugin_action action,
+	struct bytes after, struct pool_target *ret);
 
 /* ---- calling ---- */
 struct pool_header {

@@ -347,8 +347,9 @@ enum gate_attachment_result gate_run_attachments(struct store_conn *conn,
 		struct store_stmt *stmt;
 		char message[160] = "";
 		bool holds = false;
+		uint64_t until_ns = clock_mono_ns() + at->statement->timeout_ms * CLOCK_NS_PER_MS;
 		statement_grant(attachments->version, &attachments->granted, at->statement,
-			deadline_ns, tables, &grant);
+			until_ns < deadline_ns ? until_ns : deadline_ns, tables, &grant);
 		store_set_grant(conn, &grant);
 		enum store_outcome outcome = statement_prepare(
 			conn, at->statement, &at->values, &stmt, message, sizeof message);

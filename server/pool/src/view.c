@@ -179,21 +179,22 @@ enum pool_find_result pool_find_route(struct pool_view *view, struct bytes tenan
 }
 
 enum pool_find_result pool_find_hook(struct pool_view *view, struct bytes tenant,
-	struct bytes collection, enum plugin_when when, enum plugin_action action, unsigned *cursor,
-	struct pool_target *ret)
+	struct bytes collection, enum plugin_when when, enum plugin_action action,
+	struct bytes after, struct pool_target *ret)
 {
+	bool found;
 	*ret = (struct pool_target){ 0 };
 	const struct view_tenant *owner = *tenant_slot(view->tenants, view->n_slots, tenant);
 	if (!owner)
 		return POOL_NO_ROUTE;
-	for (; *cursor < owner->n_entries; ++*cursor) {
-		const struct view_entry *entry = owner->entries[*cursor];
+	unsigned first = entry_position(owner, after, &found);
+	for (unsigned i = found ? first + 1 : first; i < owner->n_entries; i++) {
+		const struct view_entry *entry = owner->entries[i];
 		if (!entry->version)
 			continue;
 		int hook = plugin_find_hook(&entry->version->manifest, collection, when, action);
 		if (hook < 0)
 			continue;
-		++*cursor;
 		ret->lane = entry->lane;
 		ret->version = entry->version;
 		ret->index = (unsigned)hook;

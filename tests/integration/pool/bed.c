@@ -511,9 +511,9 @@ static void start_line(struct loop_message *message)
 	struct one_line *line = (struct one_line *)message;
 	struct pool_view *view = pool_view(deploy_pool(bed.deploy), bed.loops[line->loop]);
 	struct pool_target target;
-	unsigned cursor = 0;
-	enum pool_find_result found = pool_find_hook(view, bytes_of(line->tenant),
-		BYTES("order_lines"), PLUGIN_BEFORE, PLUGIN_CREATE, &cursor, &target);
+	enum pool_find_result found =
+		pool_find_hook(view, bytes_of(line->tenant), BYTES("order_lines"), PLUGIN_BEFORE,
+			PLUGIN_CREATE, (struct bytes){ NULL, 0 }, &target);
 	if (found != POOL_FOUND) {
 		end_line(line, found == POOL_DOWN ? 503 : 404, (struct bytes){ NULL, 0 });
 		return;
