@@ -226,7 +226,8 @@ struct upstream {
 	int fd;
 	uint16_t port;
 	pthread_t thread;
-	_Atomic int n_connections, n_requests;
+	pthread_mutex_t lock; /* of last */
+	_Atomic int n_connections, n_requests, n_open;
 	_Atomic uint64_t closed_ns; /* when a client left /hang */
 	char location[256];         /* of /redirect */
 	char last[4096];            /* the last request */
@@ -324,12 +325,15 @@ static void *serve_connection(void *arg)
 		request[n] = '\0';
 		if (!strstr(request, "\r\n\r\n"))
 			continue;
+		pthread_mutex_lock(&c->upstream->lock);
 		(void)snprintf(c->upstream->last, sizeof c->upstream->last, "%s", request);
+		pthread_mutex_unlock(&c->upstream->lock);
 		atomic_fetch_add(&c->upstream->n_requests, 1);
 		answer(c->upstream, c->fd, request);
 		n = 0;
 	}
 	close(c->fd);
+	atomic_fetch_sub(&c->upstream->n_open, 1);
 	free(c);
 	return NULL;
 }
@@ -343,6 +347,7 @@ static void *accept_all(void *arg)
 		pthread_t thread;
 		struct connection *c = malloc(sizeof *c);
 		*c = (struct connection){ up, fd };
+		atomic_fetch_add(&up->n_open, 1);
 		atomic_fetch_add(&up->n_connections, 1);
 		pthread_create(&thread, NULL, serve_connection, c);
 		pthread_detach(thread);
@@ -357,6 +362,7 @@ static void upstream_open(struct upstream *up)
 	socklen_t n = sizeof address;
 
 	memset(up, 0, sizeof *up);
+	pthread_mutex_init(&up->lock, NULL);
 	up->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CU_ASSERT_EQUAL_FATAL(bind(up->fd, (struct sockaddr *)&address, sizeof address), 0);
 	CU_ASSERT_EQUAL_FATAL(listen(up->fd, 64), 0);
@@ -370,6 +376,11 @@ static void upstream_close(struct upstream *up)
 	shutdown(up->fd, SHUT_RDWR);
 	pthread_join(up->thread, NULL);
 	close(up->fd);
+	/* The clients are gone, so each connection's thread finds its end. */
+	for (int i = 0; i < 5000 && up->n_open > 0; i++)
+		usleep(1000);
+	CU_ASSERT_EQUAL_FATAL(up->n_open, 0);
+	pthread_mutex_destroy(&up->lock);
 }
 
 /* ---- a sender ---- */
@@ -512,7 +523,8 @@ static void no_spelling_of_loopback_reaches_the_canary(void)
 		"localhost" };
 	static const char *const no_hosts[] = { "", "[::1]", "127.0.0.1%00", "127.0.0.1#",
 		"127.0.0.1/", "127.0.0.1?", "127.0.0.1:80", "a@127.0.0.1", "127.0.0.1\\",
-		("127\xe3\x80\x82" "0.0.1"),
+		("127\xe3\x80\x82"
+		 "0.0.1"),
 		"\xe2\x91\xa0.1", "::1%25lo", "fe80::1%lo", "%31%32%37.0.0.1", "127.0.0.1 ",
 		" 127.0.0.1", "127.0.0.1\r\nX: y", "127.0.0.1\t", "-a", ".", "::gg", ":::" };
 	struct bench b;
