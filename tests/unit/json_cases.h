@@ -210,6 +210,8 @@ static const struct json_case json_cases[] = {
 	JSON_CASE("n_number_underscore", "[1_000]", SYNTAX),
 	JSON_CASE("i_number_above_int64", "[9223372036854775808]", NUMBER_RANGE),
 	JSON_CASE("i_number_below_int64", "[-9223372036854775809]", NUMBER_RANGE),
+	JSON_CASE("i_number_largest_uint64", "[18446744073709551615]", NUMBER_RANGE),
+	JSON_CASE("i_number_20_digits", "[-10000000000000000000]", NUMBER_RANGE),
 	JSON_CASE("i_number_2_to_70", "[1180591620717411303424]", NUMBER_RANGE),
 	JSON_CASE("i_number_too_big_int", "[100000000000000000000]", NUMBER_RANGE),
 	JSON_CASE("i_number_very_negative_int",
