@@ -7,11 +7,11 @@
  * is behind one seccomp filter that kills it for any call outside the list. When any step cannot be
  * done, the process names the step on descriptor 2 and is gone: no path leads on without it.
  *
- *   who      step
  *   spawner  clone3 (pid, mount, user namespace), id map, cgroup, fixed descriptors, execveat
- *   worker   map the segment, close 3, sandbox_worker_enter(): namespaces, mounts, rlimits,
- * identity, capabilities, no_new_privs, parent, memory, landlock, descriptors, seccomp worker
- * dlopen(SANDBOX_PLUGIN_PATH): constructors already run inside
+ *   worker   map the segment, close 3
+ *   worker   sandbox_worker_enter(): namespaces, mounts, rlimits, bounding, identity,
+ *            capabilities, no_new_privs, parent, memory, landlock, descriptors, seccomp
+ *   worker   dlopen(SANDBOX_PLUGIN_PATH): constructors already run inside
  *
  * After the step "mounts" no shared library can be found any more. What plugins may need (libm,
  * libgcc_s) the worker program links itself, so that a later DT_NEEDED is met by its soname.
@@ -90,12 +90,5 @@ void sandbox_worker_enter(const struct sandbox_spec *spec);
 /* The name of the step with which a worker's exit status says it failed, or NULL for any other
  * status. */
 const char *sandbox_step_name(int exit_status);
-
-/* The steps one by one, for tests: runs steps [0, n_steps) of the table, in its order. Returns 0,
- * or -1 with *err set and *ret_step the number of the step that failed. Only sandbox_worker_enter()
- * is for workers. */
-int sandbox_run_steps(
-	const struct sandbox_spec *spec, size_t n_steps, size_t *ret_step, struct err *err);
-size_t sandbox_steps(void);
 
 #endif

@@ -399,6 +399,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2 || !spawner) {
 		(void)dprintf(STDERR_FILENO, "tenon-spawn is started by tenon serve\n");
+		free(spawner);
 		return 2;
 	}
 	int result = start_up(spawner, argv[1], &err);

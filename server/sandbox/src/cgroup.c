@@ -94,12 +94,12 @@ static int open_own(struct bytes mounts, struct bytes own, const char *controlle
 			(controller && !list_has(tail, controller)))
 			continue;
 		/* What is mounted may be a part of the hierarchy; own is relative to its root. */
-		struct bytes root = field[3], below = own;
+		struct bytes root = field[3];
 		if (bytes_eq_string(root, "/"))
 			root.n = 0;
 		if (!bytes_starts_with(own, root))
 			continue;
-		below = (struct bytes){ own.p + root.n, own.n - root.n };
+		struct bytes below = { own.p + root.n, own.n - root.n };
 		char path[1024];
 		int n = snprintf(path, sizeof path, "%.*s%.*s", (int)field[4].n, field[4].p,
 			(int)below.n, below.p);

@@ -89,10 +89,8 @@ static const struct row worker_rows[] = {
 	PLAIN(clock_gettime),
 	PLAIN(gettimeofday),
 	PLAIN(rt_sigprocmask), /* each switch of a ucontext */
-	/* Memory. Executable mappings only as the loader makes them: private, of a file, not
-	   writable. */
-	/* Huge pages come from a pool of the whole machine, which no limit of the worker's guards.
-	 */
+	/* Memory. Huge pages come from a pool of the whole machine, outside the worker's limits.
+	 * What is executable is mapped as the loader does it: private, of a file, not writable. */
 	{ SYS_mmap, ANY_BIT, 3, MAP_HUGETLB, 0, ANSWER(EACCES) },
 	{ SYS_mmap, EQUAL, 2, PROT_EXEC, 0, ALLOW },
 	{ SYS_mmap, ANY_BIT, 2, PROT_WRITE, 0, ANSWER(EACCES) },
@@ -305,7 +303,8 @@ static void emit_row(
 	struct sandbox_program *program, const struct row *row, uint32_t own_pid, uint32_t refusal)
 {
 	if (row->test != ALWAYS)
-		emit_load(program, offsetof(struct seccomp_data, args) + 8 * row->arg);
+		emit_load(
+			program, offsetof(struct seccomp_data, args) + sizeof(uint64_t) * row->arg);
 	switch (row->test) {
 	case ALWAYS:
 		break;

@@ -12,7 +12,6 @@
  */
 #include "sandbox.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -277,42 +276,32 @@ static const struct step {
 	{ "seccomp", 0, step_seccomp },
 };
 
-size_t sandbox_steps(void)
-{
-	return sizeof steps / sizeof steps[0];
-}
+#define STEPS (sizeof steps / sizeof steps[0])
 
 const char *sandbox_step_name(int exit_status)
 {
 	if (exit_status == SANDBOX_EXIT_EXEC)
 		return "exec";
 	int step = exit_status - SANDBOX_EXIT_STEP;
-	return step >= 0 && (size_t)step < sandbox_steps() ? steps[step].name : NULL;
+	return step >= 0 && (size_t)step < STEPS ? steps[step].name : NULL;
 }
 
-int sandbox_run_steps(
-	const struct sandbox_spec *spec, size_t n_steps, size_t *ret_step, struct err *err)
+static const struct step *first_failure(const struct sandbox_spec *spec, struct err *err)
 {
-	assert(n_steps <= sandbox_steps());
-	for (size_t i = 0; i < n_steps; i++) {
-		if (steps[i].layers && !(spec->layers & steps[i].layers))
-			continue;
-		if (steps[i].run(spec, err)) {
-			*ret_step = i;
-			return -1;
-		}
-	}
-	return 0;
+	for (size_t i = 0; i < STEPS; i++)
+		if ((!steps[i].layers || spec->layers & steps[i].layers) && steps[i].run(spec, err))
+			return &steps[i];
+	return NULL;
 }
 
 void sandbox_worker_enter(const struct sandbox_spec *spec)
 {
 	struct err err = { 0 };
-	size_t step = 0;
+	const struct step *failed = first_failure(spec, &err);
 
-	if (sandbox_run_steps(spec, sandbox_steps(), &step, &err) == 0)
+	if (!failed)
 		return;
-	(void)dprintf(STDERR_FILENO, "sandbox: step %s failed: %s%s%s\n", steps[step].name,
-		err.message, err.os_errno ? ": " : "", err.os_errno ? strerror(err.os_errno) : "");
-	_exit(SANDBOX_EXIT_STEP + (int)step);
+	(void)dprintf(STDERR_FILENO, "sandbox: step %s failed: %s%s%s\n", failed->name, err.message,
+		err.os_errno ? ": " : "", err.os_errno ? strerror(err.os_errno) : "");
+	_exit(SANDBOX_EXIT_STEP + (int)(failed - steps));
 }
