@@ -75,6 +75,35 @@ const liveKind = (page) => page.locator(".page-tools .live-status").getAttribute
 
 const browser = await openBrowser();
 
+/** A watch that sees nothing would let everything pass: break each rule once, and see it noticed. */
+async function theWatchIsAwake() {
+	const mock = await startMock({ isSetUp: true });
+	const { context, page, faults } = await openPage(browser, mock.base, {});
+	await page.goto(`${mock.base}/_/`);
+	await page.locator("h1").waitFor();
+	await page.evaluate(() => {
+		document.body.setAttribute("style", "color: red");
+		try {
+			document.body.insertAdjacentHTML("beforeend", "<p>markup</p>");
+		} catch {
+			// As it should be.
+		}
+		console.error("said on purpose");
+		fetch("http://192.0.2.1/").catch(() => {});
+	});
+	await page.waitForTimeout(300);
+	const seen = (part) => faults.some((fault) => fault.includes(part));
+	report.check(
+		"a style string, markup from a string, an error and a foreign request are noticed",
+		seen("policy: style-src") && seen("policy: require-trusted-types-for") && seen("said on purpose") && seen("192.0.2.1"),
+		`${faults.length} faults`,
+	);
+	await context.close();
+	mock.close();
+}
+
+await theWatchIsAwake();
+
 await story(browser, "a broken stream", {}, async (page, mock) => {
 	await signIn(page, mock);
 	await page.locator('.page-tools .live-status[data-kind="live"]').waitFor();
@@ -124,7 +153,8 @@ await story(browser, "a failing part", {}, async (page, mock) => {
 	mock.change({ fail: "/platform/metrics/range" });
 	await signIn(page, mock);
 	await page.locator(".page-tools .live-status[data-kind=live]").waitFor();
-	report.check("without the server's memory the live figures are shown", (await page.getByRole("heading", { name: "Latency" }).count()) === 1);
+	await page.getByRole("heading", { name: "Latency" }).waitFor();
+	report.check("without the server's memory the live figures are shown", true);
 	mock.change({ fail: "/platform/overview" });
 	await page.reload();
 	await page.getByRole("alert").waitFor({ timeout: 20_000 });
