@@ -149,7 +149,7 @@ struct bytes store_column_text(struct store_stmt *stmt, int column);
 bool store_column_is_null(struct store_stmt *stmt, int column);
 
 /* Runs several statements separated by ';' that return nothing (migrations, schema changes of
- * ours). */
+ * ours). Resets every statement that the job has prepared so far. */
 enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql);
 /* What went wrong last on this connection, for err messages. Borrowed. */
 const char *store_message(struct store_conn *conn);

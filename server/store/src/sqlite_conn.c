@@ -282,6 +282,10 @@ void conn_checkpoint(struct store_conn *conn, bool is_closing)
 
 enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql)
 {
+	/* A table that a statement still reads cannot be altered. */
+	for (struct store_stmt *stmt = conn->used; stmt; stmt = stmt->used_next)
+		sqlite3_reset(stmt->handle);
+
 	const char *at = sql.p, *end = sql.p + sql.n;
 	while (at < end) {
 		sqlite3_stmt *handle = NULL;

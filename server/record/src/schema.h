@@ -1,0 +1,149 @@
+/*
+ * schema.h - one immutable picture of a tenant's collections, with all that was worked out from it
+ *
+ * Made once per change of the schema, on the thread that made the change; then only read, by every
+ * loop and executor thread, until the last reference goes.
+ */
+#ifndef RECORD_SCHEMA_H
+#define RECORD_SCHEMA_H
+
+#include <regex.h>
+#include <stdatomic.h>
+
+#include "expr.h"
+#include "record.h"
+#include "text_json_reader.h"
+#include "text_json_writer.h"
+
+#define NAME_MAX_BYTES  60
+#define FIELDS_MAX      200 /* of a collection; the store allows foreign SQL 400 columns */
+#define COLLECTIONS_MAX 1000
+#define RULE_PARAM      10   /* parameters of rules start here; 1 to 9 are the statements' own */
+#define TEXT_MAX        5000 /* characters of a text field that sets no maximum */
+#define JSON_MAX        (1 << 20)
+
+enum field_type {
+	FIELD_TEXT,
+	FIELD_NUMBER,
+	FIELD_BOOL,
+	FIELD_EMAIL,
+	FIELD_URL,
+	FIELD_DATE,
+	FIELD_AUTODATE,
+	FIELD_SELECT,
+	FIELD_JSON,
+	FIELD_RELATION,
+	FIELD_PASSWORD,
+	FIELD_TYPES
+};
+
+struct bytes_list {
+	struct bytes *items;
+	size_t n;
+};
+
+struct record_field {
+	struct bytes id, name;
+	struct bytes column; /* quoted */
+	enum field_type type;
+	bool is_system, is_hidden, is_presentable, is_required;
+	bool is_primary; /* the id */
+	bool is_secret;  /* password, tokenKey: never shown, never asked for */
+	bool is_list;    /* holds a JSON array */
+	bool only_int, cascade_delete, on_create, on_update;
+	/* Characters of text and password, choices of select and relation, bytes of json; 0: none.
+	 */
+	int64_t min, max;
+	bool has_min, has_max; /* of min_number, max_number */
+	double min_number, max_number;
+	struct bytes min_date, max_date;
+	struct bytes pattern, autogenerate;
+	regex_t *regex; /* of pattern; NULL: none */
+	struct bytes_list values;
+	struct bytes_list only_domains, except_domains;
+	struct bytes collection_id;
+	const struct record_collection *target;
+};
+
+enum rule { RULE_LIST, RULE_VIEW, RULE_CREATE, RULE_UPDATE, RULE_DELETE, RULES };
+
+struct record_rule {
+	bool is_null; /* superusers only */
+	struct bytes text;
+	struct expr_sql sql; /* "1" when text is empty, "0" when it does not compile any more */
+};
+
+/* What one column, or a constant, adds to a record's JSON. */
+struct out_item {
+	struct bytes name;
+	struct bytes key;                 /* "name": or, of a constant, "name":"value" */
+	const struct record_field *field; /* NULL: a constant */
+	bool is_email;                    /* shown only when its owner says so */
+};
+
+struct record_collection {
+	struct bytes id, name, table; /* table is the name, quoted */
+	bool is_auth, is_system, is_superusers;
+	struct record_rule rules[RULES];
+	struct record_field *fields;
+	size_t n_fields;
+	struct bytes_list indexes;
+	struct bytes created, updated;
+
+	/* worked out */
+	struct out_item *out; /* in order of name */
+	size_t n_out;
+	struct bytes columns;  /* t."a",t."b",... as out, constants left out */
+	int email_visibility;  /* its place in columns; -1 */
+	struct bytes get_sql;  /* by id ?1 */
+	struct bytes view_sql; /* the same with the view rule */
+};
+
+struct schema_names {
+	struct expr_schema expr;
+	const struct record_schema *schema;
+	bool for_clients; /* hidden fields do not exist, e-mail addresses keep their guard */
+};
+
+struct record_schema {
+	atomic_uint n_refs;
+	struct arena *arena;
+	int64_t version;
+	struct record_collection *collections;
+	size_t n_collections;
+	struct schema_names rules, clients;
+};
+
+/* Reads the schema as the connection sees it. Returns 0 and one reference, or -1. */
+int schema_load(struct store_conn *conn, struct record_schema **ret, struct err *err);
+struct record_schema *schema_ref(struct record_schema *schema);
+void schema_unref(struct record_schema *schema);
+
+/* By name (whatever its case) or id; NULL when there is none. */
+const struct record_collection *schema_find(const struct record_schema *schema, struct bytes name);
+const struct record_field *collection_field(
+	const struct record_collection *collection, struct bytes name);
+/* As the collections API has it. */
+void collection_write(struct text_json_writer *writer, const struct record_collection *collection);
+
+/* ---- fields (field.c) ---- */
+/* Reads a field object. False when it is not one; *ret_code and *ret_message say why. */
+bool field_parse(struct bytes json, struct arena *arena, struct record_field *ret,
+	const char **ret_code, const char **ret_message);
+/* Works out column, is_list, regex and so on from what was read. False when the arena is full or
+ * the pattern is none. */
+bool field_prepare(struct record_field *field, struct arena *arena);
+void field_fini(struct record_field *field);
+void field_write(struct text_json_writer *writer, const struct record_field *field);
+/* The column as CREATE TABLE has it, without its name. */
+const char *field_column_type(const struct record_field *field);
+/* True for names that a field or a collection of a user's may have. */
+bool name_is_valid(struct bytes name);
+/* The name in quotes; it has none of its own. */
+struct bytes name_quote(struct arena *arena, struct bytes name);
+/* The texts of a JSON array, copied. */
+bool bytes_list_parse(struct bytes json, struct arena *arena, struct bytes_list *ret);
+
+DEFER_DEFINE(struct record_schema *, schema_unref)
+
+#endif

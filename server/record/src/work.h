@@ -1,0 +1,133 @@
+/*
+ * work.h - a call while it runs, and the helpers that all operations share
+ */
+#ifndef RECORD_WORK_H
+#define RECORD_WORK_H
+
+#include <pthread.h>
+
+#include "value.h"
+
+#define TRIES_MAX 4 /* how often a call begins again because the schema changed meanwhile */
+
+struct record_book {
+	struct store *store;
+	struct executor *executor;
+	const struct record_hooks *hooks;
+	struct bytes tenant;
+	char *tenant_text;
+	pthread_mutex_t lock; /* of schema: held for a load and an increment */
+	struct record_schema *schema;
+};
+
+/* Which members of a record the client wants (?fields=); NULL: all. */
+struct mask {
+	struct bytes name; /* of the member */
+	bool is_all;       /* and everything below it */
+	struct mask *children, *next;
+};
+
+/* Which relations it wants followed (?expand=). */
+struct expand {
+	const struct record_field *field;
+	struct expand *children, *next;
+	struct bytes ids; /* of the row being written */
+};
+
+/* What the encoder needs to know besides the row. */
+struct encoder {
+	struct store_conn *conn;
+	struct bytes_buf *out;
+	struct arena *arena;
+	const struct record_schema *schema;
+	const struct expr_environment *environment; /* for the view rules of expanded records */
+	struct bytes viewer_collection_id, viewer_id;
+	bool sees_all; /* a superuser, or work of our own */
+	size_t n_expanded;
+};
+
+struct record_work {
+	struct store_job job;
+	struct record_call *call;
+	void (*start)(struct record_call *call); /* to begin again */
+	struct record_schema *schema;
+	const struct record_collection *collection;
+	struct expr_environment environment;
+	struct problems problems;
+	char id[ID_RECORD_BYTES + 1];
+	char now[CLOCK_TEXT_BYTES];
+	bool is_stale; /* the schema changed since the call began */
+	unsigned n_tries;
+	int refused_status; /* of a job that refused: 0: see problems */
+	const char *refused_message;
+	bool has_refusal_data; /* the answer holds what the refusal has to say about fields */
+
+	/* list, get */
+	const struct expr_sql *rule;
+	struct expr_sql filter;
+	struct bytes sql, count_sql;
+	int64_t page, per_page;
+	bool skip_total;
+	struct mask *mask;
+	struct expand *expand;
+
+	/* create, update */
+	struct value *values; /* one for each field of the collection */
+	struct bytes password, old_password;
+	bool has_password;
+	char password_hash[128], old_hash[128], token_key[64];
+	struct executor_job password_job;
+	struct loop_message password_done;
+	bool is_password_wrong;
+	struct record_hook_call hook;
+	struct bytes_buf hook_record;
+	bool has_attached;
+
+	/* collections */
+	struct record_schema *new_schema;
+	void *change;
+};
+
+/* The current snapshot, referenced. */
+struct record_schema *book_schema(struct record_book *book);
+void book_swap_schema(struct record_book *book, struct record_schema *schema);
+
+/* Begins a call: makes its work with the current schema. NULL when the arena is full: then the call
+ * has been answered. */
+struct record_work *work_new(struct record_call *call, void (*start)(struct record_call *call));
+/* Also finds the collection of the call; 404 when there is none. */
+struct record_work *work_new_with_collection(
+	struct record_call *call, void (*start)(struct record_call *call));
+
+/* Ends the call. */
+void work_answer(struct record_work *work, int status, const char *message);
+/* 400 with the problems gathered so far. */
+void work_answer_problems(struct record_work *work, const char *message);
+/* Ends the call by what a job came to, if it is anything but STORE_OK or a refusal of run's own.
+ * True when it did (also when the call begins again). */
+bool work_answer_outcome(struct record_work *work);
+bool work_is_superuser(const struct record_work *work);
+
+/* 403 when the rule is for superusers only and the viewer is none: true when answered. */
+bool work_answer_forbidden(struct record_work *work, enum rule rule);
+/* The rule that binds this viewer: that of superusers is no rule at all. */
+const struct expr_sql *work_rule(struct record_work *work, enum rule rule);
+
+/* A query parameter's last value; {NULL, 0} when there is none. */
+struct bytes work_query(const struct record_work *work, const char *name);
+
+/* In a write job: false when the schema changed since the call began; sets is_stale. */
+enum store_outcome work_check_version(struct record_work *work, struct store_conn *conn);
+
+/* ---- encode.c ---- */
+bool mask_parse(struct record_work *work, struct bytes text, struct mask **ret);
+bool expand_parse(struct record_work *work, struct bytes text, struct expand **ret);
+void encoder_init(struct encoder *encoder, struct record_work *work, struct store_conn *conn);
+/* Appends the row that stmt stands on (columns as collection->columns). */
+enum store_outcome encode_row(struct encoder *encoder, const struct record_collection *collection,
+	struct store_stmt *stmt, const struct mask *mask, struct expand *expand);
+/* Appends the record with this id if it exists and, unless sees_all, the view rule lets it. */
+enum store_outcome encode_by_id(struct encoder *encoder, const struct record_collection *collection,
+	struct bytes id, const struct mask *mask, struct expand *expand, bool *ret_found);
+
+#endif
