@@ -11,8 +11,7 @@
  * the scheduler, on one futex, when there is nothing to read, to send and to run.
  *
  * A call's memory (input, arena, encoding buffers) is kept for the next call: on a warm path a call
- * allocates nothing, and its only system calls are the wake-up of a sleeping loop and what a switch
- * of contexts costs.
+ * allocates nothing and makes no system call but the wake-up of a loop that sleeps.
  *
  * None of this guards against the plugin: it lives in the same memory. The core is the boundary.
  *

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include "sanitize.h"
+#include "switch.h"
 
 #define GUARD_BYTES 4096u
 
@@ -15,7 +15,7 @@ struct fiber {
 	struct fiber *next_free;
 	struct fiber *next_all;
 	char *mapping; /* guard page, then the stack */
-	ucontext_t context, resumer;
+	struct switch_place place, resumer;
 	void (*entry)(void *argument);
 	void *argument;
 	bool is_running;
@@ -57,36 +57,21 @@ static void switch_to_resumer(struct fiber *fiber, enum fiber_state state)
 {
 	fiber->state = state;
 	sanitize_leave(&fiber->fiber_side, &fiber->resumer_side);
-	if (swapcontext(&fiber->context, &fiber->resumer) < 0)
-		abort();
+	switch_stacks(&fiber->place, &fiber->resumer);
 	sanitize_arrive(&fiber->fiber_side, &fiber->resumer_side);
 }
 
-/* The context is made once; later uses of the same stack start from the loop's top, so that
- * starting a fiber costs no more than resuming one. makecontext() passes ints only. */
-static void run(unsigned high, unsigned low)
+/* The place is made once; later uses of the same stack go on from the loop's top, so that starting
+ * a fiber costs no more than resuming one. */
+static void run(void *context)
 {
-	struct fiber *fiber = (struct fiber *)(((uintptr_t)high << 32) | low);
+	struct fiber *fiber = context;
 
 	sanitize_arrive(&fiber->fiber_side, &fiber->resumer_side);
 	for (;;) {
 		fiber->entry(fiber->argument);
 		switch_to_resumer(fiber, FIBER_RETURNED);
 	}
-}
-
-/* Makes fiber's context start in run() on its own stack. */
-static void make_context(struct fiber *fiber)
-{
-	uintptr_t self = (uintptr_t)fiber;
-
-	if (getcontext(&fiber->context) < 0)
-		abort(); /* it has no reason to fail */
-	fiber->context.uc_stack.ss_sp = fiber->mapping + GUARD_BYTES;
-	fiber->context.uc_stack.ss_size = FIBER_STACK_BYTES;
-	fiber->context.uc_link = NULL; /* run() never returns */
-	makecontext(&fiber->context, (void (*)(void))run, 2, (unsigned)(self >> 32),
-		(unsigned)(self & UINT32_MAX));
 }
 
 static struct fiber *fiber_new(struct fiber_pool *pool)
@@ -106,7 +91,7 @@ static struct fiber *fiber_new(struct fiber_pool *pool)
 		free(fiber);
 		return NULL;
 	}
-	make_context(fiber);
+	switch_prepare(&fiber->place, fiber->mapping + GUARD_BYTES, FIBER_STACK_BYTES, run, fiber);
 	fiber->pool = pool;
 	sanitize_side_init(&fiber->fiber_side, fiber->mapping + GUARD_BYTES, FIBER_STACK_BYTES);
 	fiber->next_all = pool->all;
@@ -136,8 +121,7 @@ enum fiber_state fiber_resume(struct fiber *fiber)
 	fiber->is_running = true;
 	sanitize_here(&fiber->resumer_side);
 	sanitize_leave(&fiber->resumer_side, &fiber->fiber_side);
-	if (swapcontext(&fiber->resumer, &fiber->context) < 0)
-		abort();
+	switch_stacks(&fiber->resumer, &fiber->place);
 	sanitize_arrive(&fiber->resumer_side, &fiber->fiber_side);
 	fiber->is_running = false;
 	if (fiber->state == FIBER_RETURNED) {
