@@ -1,0 +1,308 @@
+/*
+ * The way of every request. At the headers: whose path is it, which row serves it, how large may its body be. With
+ * the body: admit, authenticate, authorise, run. What says no answers, and the way ends there.
+ */
+#include "internal.h"
+
+#include "clock.h"
+#include "text_json_writer.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TENANT "default"
+
+/* Splits "/t/{tenant}/rest" and finds the tenant. False when the path has no such prefix. */
+static bool take_tenant(struct api_request *request)
+{
+	struct bytes path = request->path;
+
+	if (!bytes_starts_with(path, BYTES("/t/")))
+		return false;
+	struct bytes rest = { path.p + 3, path.n - 3 };
+	const char *slash = rest.n ? memchr(rest.p, '/', rest.n) : NULL;
+	struct bytes name = { rest.p, slash ? (size_t)(slash - rest.p) : rest.n };
+	request->tenant = tenant_find(request->api->config.tenants, name);
+	request->path = slash ? (struct bytes){ slash, rest.n - name.n } : BYTES("/");
+	return true;
+}
+
+/* Finds tenant and row. False having answered. */
+static bool find_route(struct api_request *request)
+{
+	struct api *api = request->api;
+	enum http_method method = http_method(request->http);
+	enum route_result result = ROUTE_NO_PATH;
+
+	if (take_tenant(request)) {
+		if (!request->tenant) {
+			request_refuse(request, API_NO_TENANT);
+			return false;
+		}
+	} else {
+		result = route_find(api->server_routes, method, request->path, &request->match);
+		request->is_platform = result != ROUTE_NO_PATH;
+	}
+	if (!request->is_platform) {
+		if (!request->tenant)
+			request->tenant = tenant_find(api->config.tenants, BYTES(DEFAULT_TENANT));
+		result = request->tenant
+			? route_find(api->tenant_routes, method, request->path, &request->match)
+			: ROUTE_NO_PATH;
+	}
+	if (result == ROUTE_NO_METHOD) {
+		request_refuse(request, API_NO_METHOD);
+		return false;
+	}
+	if (result == ROUTE_NO_PATH) {
+		request_refuse(request, API_NOT_FOUND);
+		return false;
+	}
+	return true;
+}
+
+int64_t pipeline_on_headers(void *context, struct http_request *http)
+{
+	struct api *api = context;
+	struct arena *arena = http_arena(http);
+	struct api_request *request = arena_alloc(arena, sizeof *request);
+
+	/* The arena is empty, and the request smaller than its first chunk. */
+	if (!request)
+		abort();
+	*request = (struct api_request){ .api = api,
+		.lane = &api->lanes[loop_index(http_loop(http))],
+		.http = http,
+		.arena = arena,
+		.path = http_path(http) };
+	http_set_context(http, request);
+	if (!find_route(request))
+		return -1;
+	if (request->match.route->run == plugin_call)
+		return plugin_body_limit(request);
+	return request->match.route->body_limit;
+}
+
+/* ---- authorise and run ---- */
+
+static void authorise(struct api_request *request)
+{
+	const struct route *route = request->match.route;
+	enum auth_kind kind = request->identity.kind;
+
+	switch (route->access) {
+	case ROUTE_PUBLIC:
+		break;
+	case ROUTE_USER:
+		if (kind != AUTH_USER && kind != AUTH_SUPERUSER) {
+			request_refuse(request, API_UNAUTHORIZED);
+			return;
+		}
+		break;
+	case ROUTE_SUPERUSER:
+		if (kind != AUTH_SUPERUSER) {
+			request_refuse_with(request,
+				kind == AUTH_ANONYMOUS ? API_UNAUTHORIZED : API_FORBIDDEN,
+				kind == AUTH_ANONYMOUS ? NULL : "Only superusers can perform this action.",
+				(struct bytes){ 0 });
+			return;
+		}
+		break;
+	case ROUTE_OPERATOR:
+		if (kind != AUTH_OPERATOR) {
+			request_refuse_with(request, API_UNAUTHORIZED,
+				"This is for operators: sign in to the console, or use the command line.",
+				(struct bytes){ 0 });
+			return;
+		}
+		break;
+	}
+	if (kind != AUTH_ANONYMOUS)
+		request->decision = AUDIT_ALLOWED;
+	route->run(request);
+}
+
+/* ---- authenticate: operators ---- */
+
+/* A write that a browser sends with a cookie must prove that our own page made it. */
+static bool is_from_console(struct api_request *request)
+{
+	enum http_method method = http_method(request->http);
+	struct bytes site = http_header(request->http, BYTES("Sec-Fetch-Site"));
+
+	if (site.n > 0 && !bytes_eq(site, BYTES("same-origin")) && !bytes_eq(site, BYTES("none")))
+		return false;
+	if (method == HTTP_GET || method == HTTP_HEAD)
+		return true;
+	return auth_session_has_csrf(&request->session, http_header(request->http, BYTES("X-Tenon-CSRF")));
+}
+
+static void authenticate_operator(struct api_request *request)
+{
+	struct api *api = request->api;
+	struct auth_identity *identity = &request->identity;
+	struct bytes authorization = http_header(request->http, BYTES("Authorization"));
+	struct bytes cookie = http_cookie(request->http, BYTES("tenon_session"));
+
+	if (authorization.n > 0) {
+		if (bytes_eq_secret(auth_token_of_header(authorization), bytes_of(api->config.local_token))) {
+			identity->kind = AUTH_OPERATOR;
+			memcpy(identity->record_id, "local", 6);
+		}
+	} else if (cookie.n > 0 && auth_session_find(api->config.operators, cookie, &request->session)) {
+		if (!is_from_console(request)) {
+			request->reason = BYTES("csrf");
+			request_refuse_with(request, API_FORBIDDEN,
+				"The request does not come from the console's own page.", (struct bytes){ 0 });
+			return;
+		}
+		identity->kind = AUTH_OPERATOR;
+		memcpy(identity->record_id, request->session.operator_id, sizeof identity->record_id);
+	}
+	authorise(request);
+}
+
+/* ---- authenticate: users and superusers ---- */
+
+static void on_account(struct record_find_auth *find)
+{
+	struct api_request *request = find->context;
+	struct auth_identity *identity = &request->identity;
+	struct bytes token =
+		auth_token_of_header(http_header(request->http, BYTES("Authorization")));
+
+	if (find->result == RECORD_UNAVAILABLE) {
+		request_refuse_later(request, API_BUSY, NULL, 1);
+		return;
+	}
+	if (find->result == RECORD_FOUND &&
+		auth_token_check(request->api->config.auth, token, bytes_of(find->token_key))) {
+		identity->kind = find->is_superuser ? AUTH_SUPERUSER : AUTH_USER;
+		(void)bytes_to_string(bytes_of(find->collection_id), identity->collection_id,
+			sizeof identity->collection_id);
+		(void)bytes_to_string(bytes_of(find->collection_name), identity->collection,
+			sizeof identity->collection);
+	} else {
+		*identity = (struct auth_identity){ .kind = AUTH_ANONYMOUS };
+	}
+	explicit_bzero(find->token_key, sizeof find->token_key);
+	explicit_bzero(find->password_hash, sizeof find->password_hash);
+	authorise(request);
+}
+
+static void authenticate_user(struct api_request *request)
+{
+	struct bytes token =
+		auth_token_of_header(http_header(request->http, BYTES("Authorization")));
+	struct auth_claims claims;
+
+	request->book = tenant_hung(request->tenant);
+	if (token.n == 0) {
+		authorise(request);
+		return;
+	}
+	/* A token that is none, or has expired, makes a guest, as with PocketBase; but one that names another tenant
+	 * is somebody in the wrong house, and told so. */
+	switch (auth_token_read(token, bytes_of(tenant_name(request->tenant)), clock_wall_us() / 1000000,
+		&claims)) {
+	case AUTH_TOKEN_NONE:
+		authorise(request);
+		return;
+	case AUTH_TOKEN_FOREIGN:
+		request->reason = BYTES("token of another tenant");
+		request_refuse(request, API_FOREIGN_TOKEN);
+		return;
+	case AUTH_TOKEN_READ:
+		break;
+	}
+	request->find = arena_alloc(request->arena, sizeof *request->find);
+	if (!request->find) {
+		request_refuse(request, API_TOO_LARGE);
+		return;
+	}
+	request->identity = claims.identity;
+	request->find->book = request->book;
+	request->find->loop = request_loop(request);
+	request->find->collection = bytes_of(request->identity.collection_id);
+	request->find->id = bytes_of(request->identity.record_id);
+	request->find->done = on_account;
+	request->find->context = request;
+	record_find_auth(request->find);
+}
+
+static void on_database(struct tenant_use *use, bool is_open)
+{
+	struct api_request *request =
+		(struct api_request *)((char *)use - offsetof(struct api_request, use));
+
+	if (!is_open) {
+		request_fault(request, &use->err);
+		return;
+	}
+	request->is_using = true;
+	authenticate_user(request);
+}
+
+static void on_abort(struct http_request *http, void *context)
+{
+	struct api_request *request = context;
+
+	(void)http;
+	if (request->stop)
+		request->stop(request);
+}
+
+void pipeline_on_request(void *context, struct http_request *http)
+{
+	struct api_request *request = http_context(http);
+
+	(void)context;
+	if (audit_ready(request->lane->audit) != AUDIT_OK) {
+		request_refuse_later(request, API_AUDIT, NULL, 5);
+		return;
+	}
+	if (request->is_platform) {
+		authenticate_operator(request);
+		return;
+	}
+	if (tenant_get_state(request->tenant) == TENANT_SUSPENDED) {
+		request_refuse_later(request, API_SUSPENDED, NULL, 60);
+		return;
+	}
+	http_on_abort(http, on_abort, request);
+	request->use.loop = request_loop(request);
+	request->use.done = on_database;
+	tenant_use_begin(request->tenant, &request->use);
+}
+
+/* ---- what the listener refuses itself ---- */
+
+void pipeline_make_error(void *context, struct http_request *http, unsigned status, const char *message,
+	struct bytes_buf *out)
+{
+	struct text_json_writer json;
+	char trace[2 * ID_TRACE_BYTES], code[8];
+
+	(void)context;
+	bytes_hex((struct bytes){ (const char *)http_trace_id(http), ID_TRACE_BYTES }, trace);
+	code[0] = 'T';
+	code[1] = 'N';
+	code[2] = '1';
+	code[3] = (char)('0' + status / 100 % 10);
+	code[4] = (char)('0' + status / 10 % 10);
+	code[5] = (char)('0' + status % 10);
+	text_json_writer_init(&json, out);
+	text_json_begin_object(&json);
+	text_json_write_key(&json, BYTES("status"));
+	text_json_write_int64(&json, status);
+	text_json_write_key(&json, BYTES("message"));
+	text_json_write_string(&json, bytes_of(message));
+	text_json_write_key(&json, BYTES("data"));
+	text_json_write_raw(&json, BYTES("{}"));
+	text_json_write_key(&json, BYTES("code"));
+	text_json_write_string(&json, (struct bytes){ code, 6 });
+	text_json_write_key(&json, BYTES("traceId"));
+	text_json_write_string(&json, (struct bytes){ trace, sizeof trace });
+	text_json_end_object(&json);
+}

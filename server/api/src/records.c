@@ -1,0 +1,215 @@
+/* Records and collections over HTTP: a request becomes a struct record_call, and its outcome the answer. */
+#include "internal.h"
+
+#include "text_url.h"
+
+#include <string.h>
+
+#define PAIRS_MAX   64
+#define HEADERS_MAX 64
+
+/* "X-Forwarded-For" as rules name it: x_forwarded_for. */
+static struct bytes rule_name(struct api_request *request, struct bytes name)
+{
+	char *out = arena_copy(request->arena, name);
+
+	if (!out)
+		return (struct bytes){ 0 };
+	for (size_t i = 0; i < name.n; i++) {
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] = (char)(out[i] - 'A' + 'a');
+		else if (out[i] == '-')
+			out[i] = '_';
+	}
+	return (struct bytes){ out, name.n };
+}
+
+/* Query and headers for rules and options. False having answered. */
+static bool take_pairs(struct api_request *request, struct record_call *call)
+{
+	struct record_pair *pairs = arena_alloc(request->arena, PAIRS_MAX * sizeof *pairs);
+	struct record_pair *headers = arena_alloc(request->arena, HEADERS_MAX * sizeof *headers);
+	struct text_url_query query;
+	enum text_url_result result = TEXT_URL_LIMIT;
+	struct http_header header;
+	size_t n = 0;
+
+	if (!pairs || !headers) {
+		request_refuse(request, API_TOO_LARGE);
+		return false;
+	}
+	text_url_query_init(&query, http_query(request->http), PAIRS_MAX);
+	while (n < PAIRS_MAX &&
+		(result = text_url_query_next(&query, request->arena, &pairs[n].name, &pairs[n].value)) ==
+			TEXT_URL_OK)
+		n++;
+	if (n < PAIRS_MAX && result != TEXT_URL_END) {
+		struct bytes message = arena_printf(
+			request->arena, "The query string cannot be taken: %s.", text_url_reason(result));
+		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });
+		return false;
+	}
+	call->query = pairs;
+	call->n_query = n;
+
+	size_t n_headers = 0;
+	for (size_t i = 0; n_headers < HEADERS_MAX && http_header_at(request->http, i, &header); i++) {
+		headers[n_headers].name = rule_name(request, header.name);
+		headers[n_headers++].value = header.value;
+	}
+	call->headers = headers;
+	call->n_headers = n_headers;
+	return true;
+}
+
+static void on_done(struct record_call *call)
+{
+	struct api_request *request = call->context;
+	unsigned status = (unsigned)call->status;
+
+	request->stop = NULL;
+	if (status >= 500 && call->err.code != ERR_NONE) {
+		struct err err = call->err;
+		record_call_fini(call);
+		request_fault(request, &err);
+		return;
+	}
+	if (status >= 400) {
+		struct bytes data = { arena_copy(request->arena, bytes_buf_view(&call->answer)),
+			call->answer.n };
+		const char *message = call->message;
+		if (status == 403 || status == 404)
+			request->decision = AUDIT_DENIED;
+		record_call_fini(call);
+		if (status == 503)
+			request_refuse_later(request, API_BUSY, message && *message ? message : NULL, 1);
+		else
+			request_status(request, status, message, data.p ? data : (struct bytes){ 0 });
+		return;
+	}
+
+	struct http_header headers[3] = {
+		{ BYTES("Content-Type"), BYTES("application/json") },
+		{ BYTES("X-Content-Type-Options"), BYTES("nosniff") },
+	};
+	struct http_answer answer = { .status = status, .headers = headers, .n_headers = 2 };
+	if (status == 204)
+		answer.n_headers = 0;
+	if (call->ignored.n > 0) {
+		struct bytes ignored = { arena_copy(request->arena, bytes_buf_view(&call->ignored)),
+			call->ignored.n };
+		headers[answer.n_headers++] = (struct http_header){ BYTES("X-Tenon-Ignored"), ignored };
+	}
+	answer.body = bytes_buf_view(&call->answer);
+	answer.body_kind = call->answer.p ? HTTP_BODY_FREE : HTTP_BODY_COPY;
+	call->answer = (struct bytes_buf){ 0 }; /* handed over */
+	record_call_fini(call);
+	request_answer(request, &answer);
+}
+
+static void stop(struct api_request *request)
+{
+	record_cancel(request->context);
+}
+
+/* A call for this request, or NULL having answered. */
+static struct record_call *new_call(struct api_request *request)
+{
+	const struct auth_identity *identity = &request->identity;
+	struct record_call *call = arena_alloc(request->arena, sizeof *call);
+	struct bytes id = { 0 };
+
+	if (!call) {
+		request_refuse(request, API_TOO_LARGE);
+		return NULL;
+	}
+	call->book = request->book;
+	call->loop = request_loop(request);
+	call->arena = request->arena;
+	call->viewer.is_superuser = identity->kind == AUTH_SUPERUSER;
+	call->viewer.collection_id = bytes_of(identity->collection_id);
+	call->viewer.collection_name = bytes_of(identity->collection);
+	call->viewer.record_id = bytes_of(identity->record_id);
+	call->method = bytes_of(http_method_name(http_method(request->http)));
+	call->is_strict = bytes_eq(http_header(request->http, BYTES("Tenon-Strict")), BYTES("1"));
+	memcpy(call->trace_id, http_trace_id(request->http), ID_TRACE_BYTES);
+	call->done = on_done;
+	call->context = request;
+	/* What a path segment must not become after decoding, no collection or record is called. */
+	if ((request_param(request, 0).n &&
+		    text_url_segment(request_param(request, 0), request->arena, &call->collection) !=
+			    TEXT_URL_OK) ||
+		(request_param(request, 1).n &&
+			text_url_segment(request_param(request, 1), request->arena, &id) != TEXT_URL_OK)) {
+		request_refuse(request, API_NOT_FOUND);
+		return NULL;
+	}
+	call->id = id;
+	request->object = id.n ? arena_printf(request->arena, "%.*s/%.*s", (int)call->collection.n,
+					 call->collection.p, (int)id.n, id.p)
+			       : call->collection;
+	if (!take_pairs(request, call))
+		return NULL;
+	return call;
+}
+
+static void run(struct api_request *request, void (*start)(struct record_call *), bool has_body)
+{
+	struct record_call *call = new_call(request);
+
+	if (!call || (has_body && !request_body_json(request, &call->body)))
+		return;
+	request->context = call;
+	request->stop = stop;
+	start(call);
+}
+
+void records_list(void *request)
+{
+	run(request, record_list, false);
+}
+
+void records_get(void *request)
+{
+	run(request, record_get, false);
+}
+
+void records_create(void *request)
+{
+	run(request, record_create, true);
+}
+
+void records_update(void *request)
+{
+	run(request, record_update, true);
+}
+
+void records_delete(void *request)
+{
+	run(request, record_delete, false);
+}
+
+void collections_list(void *request)
+{
+	run(request, record_collection_list, false);
+}
+
+void collections_get(void *request)
+{
+	run(request, record_collection_get, false);
+}
+
+void collections_create(void *request)
+{
+	run(request, record_collection_create, true);
+}
+
+void collections_update(void *request)
+{
+	run(request, record_collection_update, true);
+}
+
+void collections_delete(void *request)
+{
+	run(request, record_collection_delete, false);
+}
