@@ -41,10 +41,12 @@
 #define SEND_TIMEOUT_MS   30000
 #define PLUGINS_READY_MS  10000
 #define DRAIN_MS          10000
+#define RANGES_MAX        16
 
 struct core {
 	struct core_config config;
 	char data_folder[PATH_MAX];
+	char audit_folder[PATH_MAX + 32];
 	char url[160];
 	char token[AUTH_SECRET_HEX + 1];
 	unsigned n_loops;
@@ -60,6 +62,8 @@ struct core {
 	struct auth_operators *operators;
 	struct tenant_catalogue *tenants;
 	struct egress *egress;
+	struct egress_range ranges[RANGES_MAX];
+	size_t n_ranges;
 	struct gate *gate;
 	struct deploy *deploy;
 	struct api *api;
@@ -88,7 +92,7 @@ static int open_book(void *context, struct tenant *tenant, const char *path, str
 		.executor = core->executor,
 		.boot = &boot,
 		.tenant = bytes_of(tenant_name(tenant)),
-		.hooks = core->gate ? gate_record_hooks(core->gate) : NULL };
+		.hooks = core->deploy ? hooks_of(core) : NULL };
 	if (record_book_new(&record_config, &book, err) < 0) {
 		record_boot_fini(&boot);
 		store_close(*ret_store);
@@ -197,6 +201,41 @@ static int open_data(struct core *core, struct err *err)
 	return tenant_catalogue_open(&tenant_config, &core->tenants, err);
 }
 
+/* "ADDRESS/BITS:PORT ..." as egress takes it. */
+static int parse_ranges(struct core *core, struct err *err)
+{
+	struct bytes rest = bytes_of(core->config.egress_allow);
+
+	while (rest.n > 0) {
+		const char *space = memchr(rest.p, ' ', rest.n);
+		struct bytes word = { rest.p, space ? (size_t)(space - rest.p) : rest.n };
+		rest = (struct bytes){ rest.p + word.n, rest.n - word.n };
+		while (rest.n > 0 && rest.p[0] == ' ')
+			rest = (struct bytes){ rest.p + 1, rest.n - 1 };
+		if (word.n == 0)
+			continue;
+		if (core->n_ranges == RANGES_MAX || !egress_range_parse(word, &core->ranges[core->n_ranges]))
+			return ERR_SET(err, ERR_INVALID,
+				"'%.*s' is no network that can be allowed; write it as 10.1.0.0/16:443 (at most %d)",
+				(int)word.n, word.p, RANGES_MAX);
+		core->n_ranges++;
+	}
+	return 0;
+}
+
+static int open_gate(struct core *core, struct err *err)
+{
+	const struct egress_options options = { 0 };
+
+	if (parse_ranges(core, err) < 0 || egress_new(&options, &core->egress, err) < 0)
+		return -1;
+	const struct gate_config config = { .egress = core->egress,
+		.audit = core->audit,
+		.allowed = core->ranges,
+		.n_allowed = core->n_ranges };
+	return gate_new(&config, &core->gate, err);
+}
+
 static int open_plugins(struct core *core, struct err *err)
 {
 	char spawner[PATH_MAX], worker[PATH_MAX], inspector[PATH_MAX], self_test[PATH_MAX];
@@ -208,7 +247,7 @@ static int open_plugins(struct core *core, struct err *err)
 		sibling_path("tenon-inspect", inspector, sizeof inspector) < 0 ||
 		sibling_path("../plugins/selftest-1.0.0.so", self_test, sizeof self_test) < 0)
 		return ERR_SET(err, ERR_INVALID, "the path of this program is too long");
-	if (core_open_gate(core, err) < 0)
+	if (open_gate(core, err) < 0)
 		return -1;
 	const struct deploy_config config = { .loops = core->loops,
 		.n_loops = core->n_loops,
@@ -224,4 +263,233 @@ static int open_plugins(struct core *core, struct err *err)
 		.selftest_path = self_test,
 		.allow_missing = core->config.allow_missing };
 	return deploy_open(&config, &core->deploy, err);
+}
+
+static int open_listener(struct core *core, struct err *err)
+{
+	(void)snprintf(core->audit_folder, sizeof core->audit_folder, "%s/audit", core->data_folder);
+	const struct api_config api_config = { .loops = core->loops,
+		.n_loops = core->n_loops,
+		.tenants = core->tenants,
+		.auth = core->auth,
+		.operators = core->operators,
+		.pool = core->deploy ? deploy_pool(core->deploy) : NULL,
+		.deploy = core->deploy,
+		.audit = core->audit,
+		.version = CLI_VERSION,
+		.local_token = core->token,
+		.audit_folder = core->audit_folder,
+		.executor = core->executor };
+	if (api_new(&api_config, &core->api, err) < 0)
+		return -1;
+	struct http_handler handler = api_handler(core->api);
+	const struct http_config http_config = { .address = bytes_of(core->config.address),
+		.port = core->config.port,
+		.connection_limit = CONNECTION_LIMIT,
+		.header_timeout_ms = HEADER_TIMEOUT_MS,
+		.body_timeout_ms = BODY_TIMEOUT_MS,
+		.idle_timeout_ms = IDLE_TIMEOUT_MS,
+		.send_timeout_ms = SEND_TIMEOUT_MS };
+	if (http_open(&http_config, core->loops, core->n_loops, &handler, &core->http, err) < 0)
+		return -1;
+	bool is_ipv6 = strchr(core->config.address, ':') != NULL;
+	(void)snprintf(core->url, sizeof core->url, "http://%s%s%s:%u", is_ipv6 ? "[" : "",
+		core->config.address, is_ipv6 ? "]" : "", http_port(core->http));
+	return 0;
+}
+
+int core_open(const struct core_config *config, struct core **ret, struct err *err)
+{
+	DEFER(core_close) struct core *core = calloc(1, sizeof *core);
+	struct id_source ids = { 0 };
+	uint8_t random[AUTH_SECRET_HEX / 2];
+
+	if (!core)
+		return ERR_SET(err, ERR_NOMEM, "no memory for the server");
+	core->config = *config;
+	core->log = LOG_SOURCE("core");
+	id_random(&ids, random, sizeof random);
+	bytes_hex((struct bytes){ (const char *)random, sizeof random }, core->token);
+	if (open_folders(core, err) < 0 || open_threads(core, err) < 0 || open_data(core, err) < 0 ||
+		open_plugins(core, err) < 0 || open_listener(core, err) < 0)
+		return -1;
+	*ret = core;
+	core = NULL; /* handed over */
+	return 0;
+}
+
+/* ---- starting ---- */
+
+static void *run_loop(void *loop)
+{
+	struct err err = { 0 };
+
+	/* Without its loop a part of all connections would hang for ever: better to end and be started again. */
+	if (loop_run(loop, &err) < 0) {
+		log_write(LOG_ERROR, NULL, NULL, "a loop failed", LOG_FIELDS(log_fault(&err)));
+		abort();
+	}
+	return NULL;
+}
+
+static int start_loops(struct core *core, struct err *err)
+{
+	sigset_t all, before;
+
+	/* Signals are for the main thread, which waits for them. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
+	for (; core->n_running < core->n_loops; core->n_running++)
+		if (pthread_create(&core->threads[core->n_running], NULL, run_loop,
+			    core->loops[core->n_running]) != 0)
+			break;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (core->n_running < core->n_loops)
+		return ERR_SET(err, ERR_IO, "cannot start a thread");
+	return 0;
+}
+
+struct first_tenant {
+	struct tenant_request request;
+	sem_t is_done;
+};
+
+static void on_first_tenant(struct tenant_request *request)
+{
+	(void)sem_post(&((struct first_tenant *)request)->is_done);
+}
+
+/* A fresh server has the tenant "default", so that a single app needs no prefix. */
+static int make_first_tenant(struct core *core, struct err *err)
+{
+	struct first_tenant first = { .request = { .done = on_first_tenant, .loop = core->loops[0] } };
+
+	if (tenant_count(core->tenants) > 0)
+		return 0;
+	(void)sem_init(&first.is_done, 0, 0);
+	tenant_create(core->tenants, BYTES("default"), &first.request);
+	while (sem_wait(&first.is_done) < 0 && errno == EINTR)
+		;
+	(void)sem_destroy(&first.is_done);
+	if (first.request.outcome == TENANT_OK)
+		return 0;
+	if (err)
+		*err = first.request.err;
+	return -1;
+}
+
+static int write_file(const struct core *core, const char *name, const char *text, struct err *err)
+{
+	char path[PATH_MAX + 32], part[PATH_MAX + 40];
+
+	(void)snprintf(path, sizeof path, "%s/%s", core->data_folder, name);
+	(void)snprintf(part, sizeof part, "%s.part", path);
+	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	size_t n = strlen(text);
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n) {
+		(void)ERR_SET(err, ERR_IO, "cannot write %s", part);
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	(void)close(fd);
+	if (rename(part, path) < 0)
+		return ERR_SET(err, ERR_IO, "cannot write %s", path);
+	return 0;
+}
+
+int core_start(struct core *core, struct err *err)
+{
+	struct deploy_self_test self_test;
+
+	api_start(core->api);
+	if (start_loops(core, err) < 0 || make_first_tenant(core, err) < 0)
+		return -1;
+	if (core->deploy) {
+		if (!deploy_wait_ready(core->deploy, PLUGINS_READY_MS))
+			log_write(LOG_WARN, &core->log, NULL, "some plugins are not serving yet", NULL);
+		deploy_self_test(core->deploy, &self_test);
+		api_set_sandbox(core->api, &self_test);
+	}
+	/* The token first: who finds the address may use it at once. */
+	return write_file(core, CLIENT_TOKEN_FILE, core->token, err) < 0 ||
+			write_file(core, CLIENT_ADDRESS_FILE, core->url, err) < 0
+		? -1
+		: 0;
+}
+
+/* ---- stopping ---- */
+
+static void remove_file(const struct core *core, const char *name)
+{
+	char path[PATH_MAX + 32];
+
+	(void)snprintf(path, sizeof path, "%s/%s", core->data_folder, name);
+	(void)unlink(path);
+}
+
+bool core_stop(struct core *core)
+{
+	const struct timespec pause = { .tv_nsec = 5 * 1000000 };
+	uint64_t until_ns = clock_mono_ns() + DRAIN_MS * CLOCK_NS_PER_MS;
+
+	remove_file(core, CLIENT_ADDRESS_FILE);
+	remove_file(core, CLIENT_TOKEN_FILE);
+	http_quiesce(core->http);
+	while (http_in_flight(core->http) > 0 && clock_mono_ns() < until_ns)
+		(void)nanosleep(&pause, NULL);
+	bool is_drained = http_in_flight(core->http) == 0;
+	deploy_close(core->deploy);
+	for (unsigned i = 0; i < core->n_running; i++)
+		loop_stop(core->loops[i]);
+	for (unsigned i = 0; i < core->n_running; i++)
+		(void)pthread_join(core->threads[i], NULL);
+	core->n_running = 0;
+	return is_drained;
+}
+
+void core_close(struct core *core)
+{
+	if (!core)
+		return;
+	if (core->n_running > 0)
+		(void)core_stop(core);
+	http_close(core->http);
+	api_free(core->api);
+	deploy_free(core->deploy);
+	tenant_catalogue_close(core->tenants);
+	auth_operators_close(core->operators);
+	auth_free(core->auth);
+	store_close(core->control);
+	egress_free(core->egress);
+	gate_free(core->gate);
+	executor_free(core->executor);
+	for (unsigned i = 0; i < LOOPS_MAX; i++)
+		loop_free(core->loops[i]);
+	audit_close(core->audit);
+	store_lock_give(core->lock);
+	explicit_bzero(core->token, sizeof core->token);
+	free(core);
+}
+
+const char *core_url(const struct core *core)
+{
+	return core->url;
+}
+
+struct auth_operators *core_operators(struct core *core)
+{
+	return core->operators;
+}
+
+struct deploy *core_deploy(struct core *core)
+{
+	return core->deploy;
+}
+
+void core_self_test(struct core *core, struct deploy_self_test *ret)
+{
+	*ret = (struct deploy_self_test){ 0 };
+	if (core->deploy)
+		deploy_self_test(core->deploy, ret);
 }
