@@ -8,6 +8,7 @@
 #include "egress.h"
 #include "executor.h"
 #include "gate.h"
+#include "hooks.h"
 #include "http.h"
 #include "id.h"
 #include "inspect.h"
@@ -66,6 +67,7 @@ struct core {
 	size_t n_ranges;
 	struct gate *gate;
 	struct deploy *deploy;
+	struct record_hooks hooks; /* of deploy's pool */
 	struct api *api;
 	struct http *http;
 	struct log_source log;
@@ -92,7 +94,7 @@ static int open_book(void *context, struct tenant *tenant, const char *path, str
 		.executor = core->executor,
 		.boot = &boot,
 		.tenant = bytes_of(tenant_name(tenant)),
-		.hooks = core->deploy ? hooks_of(core) : NULL };
+		.hooks = core->deploy ? &core->hooks : NULL };
 	if (record_book_new(&record_config, &book, err) < 0) {
 		record_boot_fini(&boot);
 		store_close(*ret_store);
@@ -262,7 +264,10 @@ static int open_plugins(struct core *core, struct err *err)
 		.inspector_path = inspector,
 		.selftest_path = self_test,
 		.allow_missing = core->config.allow_missing };
-	return deploy_open(&config, &core->deploy, err);
+	if (deploy_open(&config, &core->deploy, err) < 0)
+		return -1;
+	hooks_init(deploy_pool(core->deploy), &core->hooks);
+	return 0;
 }
 
 static int open_listener(struct core *core, struct err *err)
