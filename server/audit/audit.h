@@ -178,6 +178,7 @@ struct audit_stats {
 	uint64_t n_refused;    /* appends answered AUDIT_FULL or AUDIT_BROKEN */
 	uint64_t n_seals;      /* since the start */
 	uint64_t seal;         /* number of the newest seal */
+	int64_t seal_wall_us;  /* when it was signed; 0: none since the start */
 	uint64_t sync_ns_last; /* the last fdatasync round */
 	uint64_t sync_ns_max;
 	uint64_t n_inline_segments; /* segments that an appending thread had to make itself: disk

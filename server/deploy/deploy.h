@@ -133,7 +133,7 @@ struct deploy_status {
 	uint64_t call_ns;                            /* sum over all calls */
 	unsigned n_routes, n_hooks, n_statements, n_upstreams;
 	uint32_t generation;
-	bool grant_all, has_previous;
+	bool grant_all, has_previous, is_cooperative;
 };
 
 /* A copy of the table of all deployments as the keeper last saw it (at most a second old, and at
@@ -151,6 +151,7 @@ struct deploy_self_test {
 	unsigned n_attempts, n_refused;
 	char complaint[160]; /* "" when all is well; else no tenant's plugin is loaded */
 	char layers[128];    /* "seccomp, landlock 6, namespaces, cgroup v1" */
+	char missing[128];   /* layers that are not there and may be missing: "cgroup"; "" */
 };
 
 /* After deploy_wait_ready. */

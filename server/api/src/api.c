@@ -18,7 +18,8 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 	api->started_us = clock_wall_us();
 	bytes_buf_init(&api->tick, TICK_MAX);
 	if (route_table_new(api_server_routes, api_n_server_routes, &api->server_routes, err) < 0 ||
-		route_table_new(api_tenant_routes, api_n_tenant_routes, &api->tenant_routes, err) < 0 ||
+		route_table_new(api_tenant_routes, api_n_tenant_routes, &api->tenant_routes, err) <
+			0 ||
 		figures_new(api, err) < 0)
 		return -1;
 	for (unsigned i = 0; i < config->n_loops; i++) {

@@ -9,8 +9,8 @@ void health(void *context)
 {
 	struct api_request *request = context;
 
-	request_json(request, 200,
-		BYTES("{\"code\":200,\"data\":{},\"message\":\"API is healthy.\"}"));
+	request_json(
+		request, 200, BYTES("{\"code\":200,\"data\":{},\"message\":\"API is healthy.\"}"));
 }
 
 void assets_redirect(void *request)

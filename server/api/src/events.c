@@ -1,13 +1,14 @@
 /*
- * GET /platform/events: one stream of server-sent events for a visible tab. "hello" says which build serves, "tick" is
- * sent each second, "reset" after a gap: the page then asks for everything anew.
+ * GET /platform/events: one stream of server-sent events for a visible tab. "hello" says which
+ * build serves, "tick" is sent each second, "reset" after a gap: the page then asks for everything
+ * anew.
  */
 #include "internal.h"
 
 #include "clock.h"
 #include "console.h"
 
-#include <string.h>
+#include <stdio.h>
 
 /* A few ticks; a reader that is further behind misses some, and is told by their ids. */
 #define BUFFER_BYTES (256 * 1024)

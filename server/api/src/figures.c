@@ -2,8 +2,8 @@
 #include "internal.h"
 
 #include "clock.h"
-#include "json.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static const struct metrics_family calls_family = { .name = "tenon_plugin_calls_
 	.type = METRICS_COUNTER,
 	.labels = { "tenant", "plugin" } };
 static const struct metrics_family call_errors_family = { .name = "tenon_plugin_errors_total",
-	.help = "Calls of a plugin's routes that ended without an answer of the plugin, or with 5xx.",
+	.help = "Calls of a plugin's routes that ended without an answer of the plugin, or with "
+		"5xx.",
 	.type = METRICS_COUNTER,
 	.labels = { "tenant", "plugin" } };
 static const struct metrics_family call_latency_family = { .name = "tenon_plugin_call_seconds",
@@ -69,14 +70,15 @@ void figures_count(struct api_lane *lane, unsigned status, uint64_t duration_ns,
 {
 	struct api *api = lane->api;
 
-	metrics_add(api->metrics, lane->shard, api->by_class[status / 100 < 6 ? status / 100 : 0], 1);
+	metrics_add(
+		api->metrics, lane->shard, api->by_class[status / 100 < 6 ? status / 100 : 0], 1);
 	metrics_observe(api->metrics, lane->shard, api->latency, duration_ns);
 	if (is_denied)
 		metrics_add(api->metrics, lane->shard, api->denied, 1);
 }
 
-/* This loop's series of a plugin; the first call makes them. Few plugins serve at once, and the one that was asked for
- * last stands first. */
+/* This loop's series of a plugin; the first call makes them. Few plugins serve at once, and the one
+ * that was asked for last stands first. */
 static const struct plugin_series *series_of(
 	struct api_lane *lane, const char *tenant, struct bytes plugin)
 {
@@ -109,8 +111,8 @@ static const struct plugin_series *series_of(
 	return series;
 }
 
-void figures_count_plugin(struct api_lane *lane, const char *tenant, struct bytes plugin, bool is_error,
-	uint64_t duration_ns)
+void figures_count_plugin(struct api_lane *lane, const char *tenant, struct bytes plugin,
+	bool is_error, uint64_t duration_ns)
 {
 	const struct plugin_series *series = series_of(lane, tenant, plugin);
 	struct metrics *metrics = lane->api->metrics;
@@ -121,8 +123,8 @@ void figures_count_plugin(struct api_lane *lane, const char *tenant, struct byte
 		metrics_add(metrics, lane->shard, series->errors, 1);
 }
 
-bool figures_plugin_p95(
-	struct api *api, const char *tenant, const char *plugin, uint64_t *ret_us, uint64_t *ret_calls)
+bool figures_plugin_p95(struct api *api, const char *tenant, const char *plugin, uint64_t *ret_us,
+	uint64_t *ret_calls)
 {
 	struct bytes values[2] = { bytes_of(tenant), bytes_of(plugin) };
 	struct metrics_series latency = metrics_series(api->metrics, &call_latency_family, values);
@@ -141,14 +143,11 @@ static bool is_loopback(struct bytes peer)
 	return bytes_starts_with(peer, BYTES("127.")) || bytes_eq(peer, BYTES("::1"));
 }
 
-static void expose_others(struct api *api, struct bytes_buf *out)
+static void expose_audit(struct api *api, struct bytes_buf *out)
 {
 	struct audit_stats audit;
-	struct pool_stats pool = { 0 };
 
 	audit_stats(api->config.audit, &audit);
-	if (api->config.pool)
-		pool_stats(api->config.pool, &pool);
 	(void)bytes_buf_appendf(out,
 		"# HELP tenon_audit_records_total Records appended to the audit journal.\n"
 		"# TYPE tenon_audit_records_total counter\ntenon_audit_records_total %llu\n"
@@ -160,22 +159,50 @@ static void expose_others(struct api *api, struct bytes_buf *out)
 		"# TYPE tenon_audit_sync_seconds gauge\ntenon_audit_sync_seconds %.6f\n",
 		(unsigned long long)audit.n_records, (unsigned long long)audit.n_refused,
 		(unsigned long long)audit.n_seals, (double)audit.sync_ns_max / 1e9);
-	(void)bytes_buf_appendf(out,
-		"# HELP tenon_pool_calls_total Calls into plugins, routes and hooks.\n"
-		"# TYPE tenon_pool_calls_total counter\ntenon_pool_calls_total %llu\n"
-		"# HELP tenon_pool_crashed_total Calls whose worker died.\n"
-		"# TYPE tenon_pool_crashed_total counter\ntenon_pool_crashed_total %llu\n"
-		"# HELP tenon_pool_deadline_total Calls that were not answered in time.\n"
-		"# TYPE tenon_pool_deadline_total counter\ntenon_pool_deadline_total %llu\n"
-		"# HELP tenon_pool_denied_total Facade calls that were refused.\n"
-		"# TYPE tenon_pool_denied_total counter\ntenon_pool_denied_total %llu\n"
-		"# HELP tenon_pool_violations_total Workers that broke the protocol.\n"
-		"# TYPE tenon_pool_violations_total counter\ntenon_pool_violations_total %llu\n"
-		"# HELP tenon_pool_in_flight Calls under way.\n"
-		"# TYPE tenon_pool_in_flight gauge\ntenon_pool_in_flight %u\n",
-		(unsigned long long)pool.n_calls, (unsigned long long)pool.n_crashed,
-		(unsigned long long)pool.n_deadline, (unsigned long long)pool.n_denied,
-		(unsigned long long)pool.n_violations, pool.n_in_flight);
+}
+
+/* What the keeper knows of each deployment, as one family for each column. */
+static const struct {
+	const char *name, *type, *help;
+	size_t at; /* of an uint64_t in struct deploy_status */
+} worker_columns[] = {
+	{ "tenon_plugin_crashed_total", "counter", "Calls whose worker died.",
+		offsetof(struct deploy_status, n_crashed) },
+	{ "tenon_plugin_deadline_total", "counter", "Calls that were not answered in time.",
+		offsetof(struct deploy_status, n_deadline) },
+	{ "tenon_plugin_denied_total", "counter", "Facade calls that were refused.",
+		offsetof(struct deploy_status, n_denied) },
+	{ "tenon_plugin_violations_total", "counter", "Workers that broke the protocol.",
+		offsetof(struct deploy_status, n_violations) },
+	{ "tenon_plugin_worker_ends_total", "counter", "Ends of workers that nobody asked for.",
+		offsetof(struct deploy_status, n_worker_ends) },
+	{ "tenon_plugin_in_flight", "gauge", "Calls under way.",
+		offsetof(struct deploy_status, n_in_flight) },
+	{ "tenon_plugin_rss_bytes", "gauge", "Resident memory of the worker.",
+		offsetof(struct deploy_status, rss_bytes) },
+};
+
+static void expose_workers(struct api *api, struct bytes_buf *out)
+{
+	struct deploy_status *list = NULL;
+	size_t n = 0;
+
+	if (!api->config.deploy ||
+		deploy_list(api->config.deploy, (struct bytes){ 0 }, &list, &n, NULL) < 0)
+		return;
+	for (size_t c = 0; c < sizeof worker_columns / sizeof worker_columns[0]; c++) {
+		(void)bytes_buf_appendf(out, "# HELP %s %s\n# TYPE %s %s\n", worker_columns[c].name,
+			worker_columns[c].help, worker_columns[c].name, worker_columns[c].type);
+		for (size_t i = 0; i < n; i++) {
+			uint64_t value;
+			memcpy(&value, (const char *)&list[i] + worker_columns[c].at, sizeof value);
+			/* Names of tenants and plugins need no escaping: they are a-z, 0-9 and '-'. */
+			(void)bytes_buf_appendf(out, "%s{tenant=\"%s\",plugin=\"%s\"} %llu\n",
+				worker_columns[c].name, list[i].tenant, list[i].plugin,
+				(unsigned long long)value);
+		}
+	}
+	free(list);
 }
 
 struct store_sum {
@@ -236,10 +263,11 @@ void metrics_get(void *context)
 	struct api_request *request = context;
 	struct http_header forwarded = { BYTES("X-Forwarded-For"), { 0 } };
 
-	/* For a scraper on this machine, or for the operator. What came through a proxy came from anywhere. */
+	/* For a scraper on this machine, or for the operator. What came through a proxy came from
+	 * anywhere. */
 	bool is_local = is_loopback(http_peer(request->http)) &&
-		http_header(request->http, forwarded.name).n == 0 &&
-		http_header(request->http, BYTES("Forwarded")).n == 0;
+			http_header(request->http, forwarded.name).n == 0 &&
+			http_header(request->http, BYTES("Forwarded")).n == 0;
 	if (!is_local && request->identity.kind != AUTH_OPERATOR) {
 		request_refuse(request, API_UNAUTHORIZED);
 		return;
@@ -247,7 +275,8 @@ void metrics_get(void *context)
 	struct bytes_buf out;
 	bytes_buf_init(&out, EXPOSE_MAX);
 	(void)metrics_expose(request->api->metrics, &out);
-	expose_others(request->api, &out);
+	expose_audit(request->api, &out);
+	expose_workers(request->api, &out);
 	expose_stores(request->api, request_loop(request), &out);
 	static const struct http_header headers[] = {
 		{ { "Content-Type", 12 }, { "text/plain; version=0.0.4; charset=utf-8", 40 } },
@@ -269,7 +298,8 @@ struct range {
 	bool is_found;
 };
 
-static void write_column(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s)
+static void write_column(
+	void *user, struct bytes key, const double *samples, size_t n, int64_t last_s)
 {
 	struct range *range = user;
 
@@ -298,7 +328,7 @@ static void write_range_plugins(struct api *api, struct text_json_writer *json, 
 {
 	struct deploy_status *list = NULL;
 	size_t n = 0;
-	char key[METRICS_ROLLUP_KEY_BYTES];
+	char key[2 * METRICS_ROLLUP_KEY_BYTES]; /* names are shorter, but their types are not */
 
 	text_json_write_key(json, BYTES("plugins"));
 	text_json_begin_array(json);
@@ -310,9 +340,11 @@ static void write_range_plugins(struct api *api, struct text_json_writer *json, 
 			text_json_write_string(json, bytes_of(list[i].tenant));
 			text_json_write_key(json, BYTES("id"));
 			text_json_write_string(json, bytes_of(list[i].plugin));
-			(void)snprintf(key, sizeof key, "calls %s %s", list[i].tenant, list[i].plugin);
+			(void)snprintf(
+				key, sizeof key, "calls %s %s", list[i].tenant, list[i].plugin);
 			write_named(api, json, since_s, "calls", key, 1);
-			(void)snprintf(key, sizeof key, "errors %s %s", list[i].tenant, list[i].plugin);
+			(void)snprintf(
+				key, sizeof key, "errors %s %s", list[i].tenant, list[i].plugin);
 			write_named(api, json, since_s, "errors", key, 1);
 			text_json_end_object(json);
 		}

@@ -11,10 +11,10 @@
 
 #include <pthread.h>
 
-#define LANES_MAX        8
-#define PLUGIN_SERIES    128 /* per loop; what is beyond is counted together */
-#define TICK_MAX         (256 * 1024)
-#define STREAMS_MAX      64 /* browsers that watch, per loop */
+#define LANES_MAX     8
+#define PLUGIN_SERIES 128 /* per loop; what is beyond is counted together */
+#define TICK_MAX      (256 * 1024)
+#define STREAMS_MAX   64 /* browsers that watch, per loop */
 
 /* Figures of one plugin on one loop, found by its names. */
 struct plugin_series {
@@ -68,18 +68,18 @@ extern const size_t api_n_server_routes, api_n_tenant_routes;
 /* pipeline.c */
 int64_t pipeline_on_headers(void *context, struct http_request *http);
 void pipeline_on_request(void *context, struct http_request *http);
-void pipeline_make_error(void *context, struct http_request *http, unsigned status, const char *message,
-	struct bytes_buf *out);
+void pipeline_make_error(void *context, struct http_request *http, unsigned status,
+	const char *message, struct bytes_buf *out);
 
 /* figures.c */
 int figures_new(struct api *api, struct err *err);
 void figures_free(struct api *api);
 void figures_count(struct api_lane *lane, unsigned status, uint64_t duration_ns, bool is_denied);
-void figures_count_plugin(struct api_lane *lane, const char *tenant, struct bytes plugin, bool is_error,
-	uint64_t duration_ns);
+void figures_count_plugin(struct api_lane *lane, const char *tenant, struct bytes plugin,
+	bool is_error, uint64_t duration_ns);
 /* The histogram of one plugin's calls; false when it has had none. */
-bool figures_plugin_p95(
-	struct api *api, const char *tenant, const char *plugin, uint64_t *ret_us, uint64_t *ret_calls);
+bool figures_plugin_p95(struct api *api, const char *tenant, const char *plugin, uint64_t *ret_us,
+	uint64_t *ret_calls);
 
 /* overview.c */
 void overview_write_plugins(struct api *api, struct bytes tenant, struct text_json_writer *json);
@@ -132,7 +132,8 @@ void range_get(void *request);
 void events_get(void *request);
 void audit_list(void *request);
 
-/* How large a body this plugin route takes, or -1 having answered. pipeline.c asks it at the headers. */
+/* How large a body this plugin route takes, or -1 having answered. pipeline.c asks it at the
+ * headers. */
 int64_t plugin_body_limit(struct api_request *request);
 
 #endif

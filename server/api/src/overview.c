@@ -1,6 +1,6 @@
 /*
- * What the console's overview shows, and the tick: once a second lane 0 takes the figures and writes them as one event;
- * every lane that somebody watches sends it.
+ * What the console's overview shows, and the tick: once a second lane 0 takes the figures and
+ * writes them as one event; every lane that somebody watches sends it.
  */
 #include "internal.h"
 
@@ -80,7 +80,8 @@ void overview_write_audit(struct api *api, struct text_json_writer *json)
 	text_json_end_object(json);
 }
 
-static void write_plugin(struct api *api, const struct deploy_status *status, struct text_json_writer *json)
+static void write_plugin(
+	struct api *api, const struct deploy_status *status, struct text_json_writer *json)
 {
 	char since[CLOCK_TEXT_BYTES];
 	uint64_t p95_us, n_timed;
@@ -101,15 +102,16 @@ static void write_plugin(struct api *api, const struct deploy_status *status, st
 	text_json_write_key(json, BYTES("message"));
 	text_json_write_string(json, bytes_of(status->message));
 	text_json_write_key(json, BYTES("concurrency"));
-	text_json_write_string(json, status->is_cooperative ? BYTES("cooperative") : BYTES("serial"));
+	text_json_write_string(
+		json, status->is_cooperative ? BYTES("cooperative") : BYTES("serial"));
 	text_json_write_key(json, BYTES("instances"));
 	text_json_write_int64(json, status->worker_pid ? 1 : 0);
 	text_json_write_key(json, BYTES("calls"));
 	text_json_write_uint64(json, status->n_calls);
 	text_json_write_key(json, BYTES("errors"));
-	text_json_write_uint64(json, status->n_failed + status->n_deadline + status->n_crashed_calls);
+	text_json_write_uint64(json, status->n_failed + status->n_deadline + status->n_crashed);
 	text_json_write_key(json, BYTES("crashes"));
-	text_json_write_uint64(json, status->n_crashes);
+	text_json_write_uint64(json, status->n_worker_ends);
 	text_json_write_key(json, BYTES("denials"));
 	text_json_write_uint64(json, status->n_denied);
 	text_json_write_key(json, BYTES("p95Us"));
@@ -219,7 +221,8 @@ struct last_second {
 	double scale;
 };
 
-static void write_last(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s)
+static void write_last(
+	void *user, struct bytes key, const double *samples, size_t n, int64_t last_s)
 {
 	struct last_second *last = user;
 
@@ -228,8 +231,8 @@ static void write_last(void *user, struct bytes key, const double *samples, size
 		text_json_write_double(last->json, samples[n - 1] * last->scale);
 }
 
-static void write_figure(struct api *api, struct text_json_writer *json, int64_t now_s, const char *name,
-	const char *key, double scale)
+static void write_figure(struct api *api, struct text_json_writer *json, int64_t now_s,
+	const char *name, const char *key, double scale)
 {
 	struct last_second last = { .json = json, .key = key, .scale = scale };
 	bool has_key = json->has_key;
@@ -283,7 +286,8 @@ static void make_tick(struct api *api)
 	pthread_mutex_lock(&api->lock);
 	api->tick_id++;
 	bytes_buf_clear(&api->tick);
-	(void)bytes_buf_appendf(&api->tick, "id: %llu\nevent: tick\ndata: ", (unsigned long long)api->tick_id);
+	(void)bytes_buf_appendf(
+		&api->tick, "id: %llu\nevent: tick\ndata: ", (unsigned long long)api->tick_id);
 	(void)bytes_buf_append(&api->tick, bytes_buf_view(&data));
 	(void)bytes_buf_append_string(&api->tick, "\n\n");
 	pthread_mutex_unlock(&api->lock);
@@ -292,7 +296,8 @@ static void make_tick(struct api *api)
 
 static void on_tick(struct loop_timer *timer)
 {
-	struct api_lane *lane = (struct api_lane *)((char *)timer - offsetof(struct api_lane, tick));
+	struct api_lane *lane =
+		(struct api_lane *)((char *)timer - offsetof(struct api_lane, tick));
 
 	if (lane->shard == 0)
 		make_tick(lane->api);

@@ -1,6 +1,7 @@
 /*
- * The way of every request. At the headers: whose path is it, which row serves it, how large may its body be. With
- * the body: admit, authenticate, authorise, run. What says no answers, and the way ends there.
+ * The way of every request. At the headers: whose path is it, which row serves it, how large may
+ * its body be. With the body: admit, authenticate, authorise, run. What says no answers, and the
+ * way ends there.
  */
 #include "internal.h"
 
@@ -47,9 +48,9 @@ static bool find_route(struct api_request *request)
 	if (!request->is_platform) {
 		if (!request->tenant)
 			request->tenant = tenant_find(api->config.tenants, BYTES(DEFAULT_TENANT));
-		result = request->tenant
-			? route_find(api->tenant_routes, method, request->path, &request->match)
-			: ROUTE_NO_PATH;
+		result = request->tenant ? route_find(api->tenant_routes, method, request->path,
+						   &request->match)
+					 : ROUTE_NO_PATH;
 	}
 	if (result == ROUTE_NO_METHOD) {
 		request_refuse(request, API_NO_METHOD);
@@ -104,7 +105,8 @@ static void authorise(struct api_request *request)
 		if (kind != AUTH_SUPERUSER) {
 			request_refuse_with(request,
 				kind == AUTH_ANONYMOUS ? API_UNAUTHORIZED : API_FORBIDDEN,
-				kind == AUTH_ANONYMOUS ? NULL : "Only superusers can perform this action.",
+				kind == AUTH_ANONYMOUS ? NULL
+						       : "Only superusers can perform this action.",
 				(struct bytes){ 0 });
 			return;
 		}
@@ -112,7 +114,8 @@ static void authorise(struct api_request *request)
 	case ROUTE_OPERATOR:
 		if (kind != AUTH_OPERATOR) {
 			request_refuse_with(request, API_UNAUTHORIZED,
-				"This is for operators: sign in to the console, or use the command line.",
+				"This is for operators: sign in to the console, or use the command "
+				"line.",
 				(struct bytes){ 0 });
 			return;
 		}
@@ -135,7 +138,8 @@ static bool is_from_console(struct api_request *request)
 		return false;
 	if (method == HTTP_GET || method == HTTP_HEAD)
 		return true;
-	return auth_session_has_csrf(&request->session, http_header(request->http, BYTES("X-Tenon-CSRF")));
+	return auth_session_has_csrf(
+		&request->session, http_header(request->http, BYTES("X-Tenon-CSRF")));
 }
 
 static void authenticate_operator(struct api_request *request)
@@ -146,19 +150,23 @@ static void authenticate_operator(struct api_request *request)
 	struct bytes cookie = http_cookie(request->http, BYTES("tenon_session"));
 
 	if (authorization.n > 0) {
-		if (bytes_eq_secret(auth_token_of_header(authorization), bytes_of(api->config.local_token))) {
+		if (bytes_eq_secret(auth_token_of_header(authorization),
+			    bytes_of(api->config.local_token))) {
 			identity->kind = AUTH_OPERATOR;
 			memcpy(identity->record_id, "local", 6);
 		}
-	} else if (cookie.n > 0 && auth_session_find(api->config.operators, cookie, &request->session)) {
+	} else if (cookie.n > 0 &&
+		   auth_session_find(api->config.operators, cookie, &request->session)) {
 		if (!is_from_console(request)) {
 			request->reason = BYTES("csrf");
 			request_refuse_with(request, API_FORBIDDEN,
-				"The request does not come from the console's own page.", (struct bytes){ 0 });
+				"The request does not come from the console's own page.",
+				(struct bytes){ 0 });
 			return;
 		}
 		identity->kind = AUTH_OPERATOR;
-		memcpy(identity->record_id, request->session.operator_id, sizeof identity->record_id);
+		memcpy(identity->record_id, request->session.operator_id,
+			sizeof identity->record_id);
 	}
 	authorise(request);
 }
@@ -202,10 +210,10 @@ static void authenticate_user(struct api_request *request)
 		authorise(request);
 		return;
 	}
-	/* A token that is none, or has expired, makes a guest, as with PocketBase; but one that names another tenant
-	 * is somebody in the wrong house, and told so. */
-	switch (auth_token_read(token, bytes_of(tenant_name(request->tenant)), clock_wall_us() / 1000000,
-		&claims)) {
+	/* A token that is none, or has expired, makes a guest, as with PocketBase; but one that
+	 * names another tenant is somebody in the wrong house, and told so. */
+	switch (auth_token_read(token, bytes_of(tenant_name(request->tenant)),
+		clock_wall_us() / 1000000, &claims)) {
 	case AUTH_TOKEN_NONE:
 		authorise(request);
 		return;
@@ -278,8 +286,8 @@ void pipeline_on_request(void *context, struct http_request *http)
 
 /* ---- what the listener refuses itself ---- */
 
-void pipeline_make_error(void *context, struct http_request *http, unsigned status, const char *message,
-	struct bytes_buf *out)
+void pipeline_make_error(void *context, struct http_request *http, unsigned status,
+	const char *message, struct bytes_buf *out)
 {
 	struct text_json_writer json;
 	char trace[2 * ID_TRACE_BYTES], code[8];

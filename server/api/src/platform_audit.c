@@ -48,11 +48,12 @@ static void deliver(struct loop_message *message)
 
 static void run(struct executor_job *job)
 {
-	struct audit_call *call = (struct audit_call *)((char *)job - offsetof(struct audit_call, job));
+	struct audit_call *call =
+		(struct audit_call *)((char *)job - offsetof(struct audit_call, job));
 
 	(void)bytes_buf_append_string(&call->body, "{\"items\":[");
-	call->rc = audit_query(call->request->api->config.audit_folder, &call->filter, call->limit, add,
-		call, &call->err);
+	call->rc = audit_query(call->request->api->config.audit_folder, &call->filter, call->limit,
+		add, call, &call->err);
 	(void)bytes_buf_append_string(&call->body, "]}");
 	call->message.deliver = deliver;
 	loop_post(request_loop(call->request), &call->message);
@@ -62,7 +63,8 @@ void audit_list(void *context)
 {
 	struct api_request *request = context;
 	struct audit_call *call = arena_alloc(request->arena, sizeof *call);
-	struct bytes limit = request_query(request, "limit"), trace = request_query(request, "trace");
+	struct bytes limit = request_query(request, "limit"),
+		     trace = request_query(request, "trace");
 	uint64_t n = LIMIT_DEFAULT;
 
 	if (!call) {
@@ -85,10 +87,12 @@ void audit_list(void *context)
 		.plugin = request_query(request, "plugin"),
 		.action = request_query(request, "action"),
 		.trace = trace.n ? call->trace : NULL,
-		.decision = bytes_eq(request_query(request, "decision"), BYTES("denied")) ? AUDIT_DENIED
-											  : AUDIT_UNDECIDED };
+		.decision = bytes_eq(request_query(request, "decision"), BYTES("denied"))
+				    ? AUDIT_DENIED
+				    : AUDIT_UNDECIDED };
 	bytes_buf_init(&call->body, ANSWER_MAX);
 	call->job.run = run;
-	if (executor_submit(request->api->config.executor, EXECUTOR_FILE, &call->job) != EXECUTOR_OK)
+	if (executor_submit(request->api->config.executor, EXECUTOR_FILE, &call->job) !=
+		EXECUTOR_OK)
 		request_refuse_later(request, API_BUSY, NULL, 1);
 }

@@ -43,7 +43,8 @@ static void on_done(struct deploy_request *deploy)
 	case DEPLOY_REFUSED:
 		request->reason = message;
 		request_refuse_with(request, API_BAD_REQUEST, message.p,
-			request_field_error(request, "file", "validation_plugin_refused", deploy->message));
+			request_field_error(
+				request, "file", "validation_plugin_refused", deploy->message));
 		return;
 	case DEPLOY_NOT_FOUND:
 		request_refuse_with(request, API_NOT_FOUND, "This tenant has no such plugin.",
@@ -68,8 +69,9 @@ static void act(struct api_request *request, enum deploy_act what)
 {
 	struct plugin_act *call = arena_alloc(request->arena, sizeof *call);
 
-	request->object = arena_printf(request->arena, "%.*s/%.*s", (int)request_param(request, 0).n,
-		request_param(request, 0).p, (int)request_param(request, 1).n, request_param(request, 1).p);
+	request->object = arena_printf(request->arena, "%.*s/%.*s",
+		(int)request_param(request, 0).n, request_param(request, 0).p,
+		(int)request_param(request, 1).n, request_param(request, 1).p);
 	if (!request->api->config.deploy) {
 		request_refuse_with(request, API_PLUGIN_DOWN, "This server runs without plugins.",
 			(struct bytes){ 0 });
@@ -142,8 +144,8 @@ void plugins_show(void *context)
 	struct bytes_buf body;
 	size_t n = 0, at = 0;
 
-	if (!request->api->config.deploy ||
-		deploy_list(request->api->config.deploy, request_param(request, 0), &list, &n, NULL) < 0)
+	if (!request->api->config.deploy || deploy_list(request->api->config.deploy,
+						    request_param(request, 0), &list, &n, NULL) < 0)
 		n = 0;
 	while (at < n && !bytes_eq_string(request_param(request, 1), list[at].plugin))
 		at++;

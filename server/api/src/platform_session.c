@@ -33,7 +33,8 @@ static void write_session(
 	text_json_end_object(&json);
 }
 
-/* 200 with the session and its cookie. Behind TLS the proxy or listener says so, and the cookie is Secure. */
+/* 200 with the session and its cookie. Behind TLS the proxy or listener says so, and the cookie is
+ * Secure. */
 static void answer_session(struct api_request *request, const struct auth_session *session)
 {
 	struct bytes proto = http_header(request->http, BYTES("X-Forwarded-Proto"));
@@ -78,7 +79,8 @@ static void on_done(struct auth_operator_request *auth)
 	case AUTH_OPERATOR_BAD_TOKEN:
 		request->decision = AUDIT_DENIED;
 		request_refuse_with(request, API_BAD_REQUEST,
-			"This link was used already or has expired; restart the server for a new one, or run: "
+			"This link was used already or has expired; restart the server for a new "
+			"one, or run: "
 			"tenon operator upsert EMAIL PASSWORD",
 			(struct bytes){ 0 });
 		return;
@@ -167,7 +169,9 @@ void session_sign_out(void *context)
 	static const struct http_header headers[] = {
 		{ { "Set-Cookie", 10 },
 			{ SESSION_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
-				sizeof SESSION_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0" - 1 } },
+				sizeof SESSION_COOKIE
+					"=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0" -
+					1 } },
 	};
 	const struct http_answer answer = { .status = 204, .headers = headers, .n_headers = 1 };
 

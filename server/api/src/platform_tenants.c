@@ -20,8 +20,9 @@ static void write_tenant(struct text_json_writer *json, const struct tenant *ten
 	text_json_write_key(json, BYTES("name"));
 	text_json_write_string(json, bytes_of(tenant_name(tenant)));
 	text_json_write_key(json, BYTES("state"));
-	text_json_write_string(json,
-		tenant_get_state(tenant) == TENANT_SUSPENDED ? BYTES("suspended") : BYTES("active"));
+	text_json_write_string(json, tenant_get_state(tenant) == TENANT_SUSPENDED
+					     ? BYTES("suspended")
+					     : BYTES("active"));
 	text_json_write_key(json, BYTES("created"));
 	text_json_write_string(json, bytes_of(created));
 	text_json_end_object(json);
@@ -70,8 +71,8 @@ static void on_done(struct tenant_request *done)
 		return;
 	case TENANT_EXISTS:
 		request_refuse_with(request, API_CONFLICT, "A tenant of that name exists already.",
-			request_field_error(request, "name", "validation_not_unique",
-				"Value must be unique."));
+			request_field_error(
+				request, "name", "validation_not_unique", "Value must be unique."));
 		return;
 	case TENANT_BAD_NAME:
 		request_refuse_with(request, API_VALIDATION, NULL,
@@ -112,7 +113,8 @@ void tenants_create(void *context)
 
 static void set_state(struct api_request *request, enum tenant_state state)
 {
-	struct tenant *tenant = tenant_find(request->api->config.tenants, request_param(request, 0));
+	struct tenant *tenant =
+		tenant_find(request->api->config.tenants, request_param(request, 0));
 
 	request->object = request_param(request, 0);
 	if (!tenant) {
@@ -151,7 +153,8 @@ static void on_written(struct record_call *write)
 	struct api_request *request = call->request;
 	int status = write->status;
 	struct err err = write->err;
-	struct bytes data = { arena_copy(request->arena, bytes_buf_view(&write->answer)), write->answer.n };
+	struct bytes data = { arena_copy(request->arena, bytes_buf_view(&write->answer)),
+		write->answer.n };
 	const char *message = write->message;
 
 	record_call_fini(write);
@@ -192,7 +195,8 @@ static void on_found(struct record_find_auth *find)
 		.viewer = { .is_superuser = true },
 		.ignore_rules = true,
 		.collection = BYTES("_superusers"),
-		.id = find->result == RECORD_FOUND ? bytes_of(find->record_id) : (struct bytes){ 0 },
+		.id = find->result == RECORD_FOUND ? bytes_of(find->record_id)
+						   : (struct bytes){ 0 },
 		.body = bytes_buf_view(&call->body),
 		.method = BYTES("PUT"),
 		.done = on_written,
@@ -226,7 +230,8 @@ void superusers_put(void *context)
 {
 	struct api_request *request = context;
 	struct superuser_call *call = arena_alloc(request->arena, sizeof *call);
-	struct tenant *tenant = tenant_find(request->api->config.tenants, request_param(request, 0));
+	struct tenant *tenant =
+		tenant_find(request->api->config.tenants, request_param(request, 0));
 	struct bytes body;
 
 	request->object = request_param(request, 0);
@@ -248,7 +253,8 @@ void superusers_put(void *context)
 		request_refuse_with(request, API_VALIDATION, NULL,
 			request_field_error(request, is_email ? "email" : "password",
 				is_email ? "validation_required" : "validation_length_out_of_range",
-				is_email ? "Cannot be blank." : "Must have at least 10 characters."));
+				is_email ? "Cannot be blank."
+					 : "Must have at least 10 characters."));
 		return;
 	}
 	call->use.loop = request_loop(request);

@@ -1,8 +1,9 @@
 /*
  * /api/x/{plugin}/...: a request goes into a plugin and its answer comes back, washed.
  *
- * A plugin is foreign code that shares an origin with the console. What it answers may not run as script there, nor
- * set cookies, nor open the origin to others: such headers are dropped and counted, and a sandbox policy is added.
+ * A plugin is foreign code that shares an origin with the console. What it answers may not run as
+ * script there, nor set cookies, nor open the origin to others: such headers are dropped and
+ * counted, and a sandbox policy is added.
  */
 #include "internal.h"
 
@@ -10,20 +11,23 @@
 
 #define ANSWER_HEADERS 68 /* the plugin's 64 and ours */
 
-/* Headers of a plugin's answer that never leave, in lower case. Those that frame the message are the listener's,
- * those that loosen the browser's walls are nobody's. */
+/* Headers of a plugin's answer that never leave, in lower case. Those that frame the message are
+ * the listener's, those that loosen the browser's walls are nobody's. */
 static const char *const dropped[] = { "set-cookie", "set-cookie2", "service-worker-allowed",
 	"clear-site-data", "content-security-policy", "content-security-policy-report-only",
-	"access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-methods",
-	"access-control-allow-headers", "access-control-expose-headers", "access-control-max-age",
-	"cross-origin-resource-policy", "cross-origin-opener-policy", "cross-origin-embedder-policy",
-	"x-content-type-options", "strict-transport-security", "public-key-pins", "alt-svc", "refresh",
-	"connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade",
+	"access-control-allow-origin", "access-control-allow-credentials",
+	"access-control-allow-methods", "access-control-allow-headers",
+	"access-control-expose-headers", "access-control-max-age", "cross-origin-resource-policy",
+	"cross-origin-opener-policy", "cross-origin-embedder-policy", "x-content-type-options",
+	"strict-transport-security", "public-key-pins", "alt-svc", "refresh", "connection",
+	"keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade",
 	"proxy-authenticate", "www-authenticate", "date", "server", "x-request-id", "sourcemap",
-	"report-to", "reporting-endpoints", "nel", "link", "origin-agent-cluster", "permissions-policy" };
+	"report-to", "reporting-endpoints", "nel", "link", "origin-agent-cluster",
+	"permissions-policy" };
 
 /* Headers of a request that a plugin never sees: what would let it act as its caller. */
-static const char *const withheld[] = { "authorization", "cookie", "proxy-authorization", "x-tenon-csrf" };
+static const char *const withheld[] = { "authorization", "cookie", "proxy-authorization",
+	"x-tenon-csrf" };
 
 static bool is_in(const char *const *list, size_t n, struct bytes name)
 {
@@ -78,7 +82,8 @@ static void on_done(struct pool_call *call)
 		answer_washed(request, call);
 		return;
 	case POOL_FAILED: {
-		struct bytes message = { arena_copy(request->arena, call->message), call->message.n };
+		struct bytes message = { arena_copy(request->arena, call->message),
+			call->message.n };
 		unsigned status = call->status >= 400 && call->status < 500 ? call->status : 500;
 		request->reason = BYTES("plugin reported a failure");
 		request_status(request, status, message.p, (struct bytes){ 0 });
@@ -86,7 +91,8 @@ static void on_done(struct pool_call *call)
 	}
 	case POOL_BUSY:
 	case POOL_ENDED:
-		request_refuse_later(request, API_PLUGIN_DOWN, "The plugin has as many calls as it takes.",
+		request_refuse_later(request, API_PLUGIN_DOWN,
+			"The plugin has as many calls as it takes.",
 			(call->retry_after_ms + 999) / 1000);
 		return;
 	case POOL_DEADLINE:
@@ -105,6 +111,9 @@ static void on_done(struct pool_call *call)
 	case POOL_CANCELLED:
 		request->reason = BYTES("client went away");
 		request_refuse(request, API_DEADLINE);
+		return;
+	case POOL_UNRECORDED:
+		request_refuse_later(request, API_AUDIT, NULL, 5);
 		return;
 	case POOL_TOO_LARGE:
 		request_refuse(request, API_TOO_LARGE);
@@ -129,7 +138,8 @@ static bool find(struct api_request *request, struct pool_target *ret)
 		return false;
 	}
 	switch (pool_find_route(request->lane->view, bytes_of(tenant_name(request->tenant)),
-		request->plugin, bytes_of(http_method_name(http_method(request->http))), path, ret)) {
+		request->plugin, bytes_of(http_method_name(http_method(request->http))), path,
+		ret)) {
 	case POOL_FOUND:
 		return true;
 	case POOL_NO_PLUGIN:
@@ -140,7 +150,8 @@ static bool find(struct api_request *request, struct pool_target *ret)
 		request_refuse(request, API_NO_METHOD);
 		return false;
 	case POOL_DOWN:
-		request_refuse_later(request, API_PLUGIN_DOWN, ret->reason, (ret->retry_after_ms + 999) / 1000);
+		request_refuse_later(
+			request, API_PLUGIN_DOWN, ret->reason, (ret->retry_after_ms + 999) / 1000);
 		return false;
 	}
 	return false;
@@ -150,7 +161,7 @@ int64_t plugin_body_limit(struct api_request *request)
 {
 	struct pool_target target;
 
-	return find(request, &target) ? target.route->body_limit : -1;
+	return find(request, &target) ? (int64_t)target.route->body_limit : -1;
 }
 
 void plugin_call(void *context)
@@ -172,14 +183,16 @@ void plugin_call(void *context)
 	}
 
 	struct pool_call *call = arena_alloc(request->arena, sizeof *call);
-	struct pool_header *headers = arena_alloc(request->arena, POOL_HEADERS_MAX * sizeof *headers);
+	struct pool_header *headers =
+		arena_alloc(request->arena, POOL_HEADERS_MAX * sizeof *headers);
 	if (!call || !headers) {
 		request_refuse(request, API_TOO_LARGE);
 		return;
 	}
 	struct http_header header;
 	size_t n_headers = 0;
-	for (size_t i = 0; n_headers < POOL_HEADERS_MAX && http_header_at(request->http, i, &header); i++)
+	for (size_t i = 0;
+		n_headers < POOL_HEADERS_MAX && http_header_at(request->http, i, &header); i++)
 		if (!is_in(withheld, sizeof withheld / sizeof withheld[0], header.name))
 			headers[n_headers++] = (struct pool_header){ header.name, header.value };
 
@@ -194,6 +207,7 @@ void plugin_call(void *context)
 		.principal = bytes_of(request->identity.record_id),
 		.principal_collection = bytes_of(request->identity.collection),
 		.is_superuser = kind == AUTH_SUPERUSER,
+		.actor = request_actor(request),
 		.done = on_done,
 		.context = request,
 	};

@@ -1,4 +1,5 @@
-/* Records and collections over HTTP: a request becomes a struct record_call, and its outcome the answer. */
+/* Records and collections over HTTP: a request becomes a struct record_call, and its outcome the
+ * answer. */
 #include "internal.h"
 
 #include "text_url.h"
@@ -39,13 +40,12 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 		return false;
 	}
 	text_url_query_init(&query, http_query(request->http), PAIRS_MAX);
-	while (n < PAIRS_MAX &&
-		(result = text_url_query_next(&query, request->arena, &pairs[n].name, &pairs[n].value)) ==
-			TEXT_URL_OK)
+	while (n < PAIRS_MAX && (result = text_url_query_next(&query, request->arena,
+					 &pairs[n].name, &pairs[n].value)) == TEXT_URL_OK)
 		n++;
 	if (n < PAIRS_MAX && result != TEXT_URL_END) {
-		struct bytes message = arena_printf(
-			request->arena, "The query string cannot be taken: %s.", text_url_reason(result));
+		struct bytes message = arena_printf(request->arena,
+			"The query string cannot be taken: %s.", text_url_reason(result));
 		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });
 		return false;
 	}
@@ -53,7 +53,8 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 	call->n_query = n;
 
 	size_t n_headers = 0;
-	for (size_t i = 0; n_headers < HEADERS_MAX && http_header_at(request->http, i, &header); i++) {
+	for (size_t i = 0; n_headers < HEADERS_MAX && http_header_at(request->http, i, &header);
+		i++) {
 		headers[n_headers].name = rule_name(request, header.name);
 		headers[n_headers++].value = header.value;
 	}
@@ -82,9 +83,11 @@ static void on_done(struct record_call *call)
 			request->decision = AUDIT_DENIED;
 		record_call_fini(call);
 		if (status == 503)
-			request_refuse_later(request, API_BUSY, message && *message ? message : NULL, 1);
+			request_refuse_later(
+				request, API_BUSY, message && *message ? message : NULL, 1);
 		else
-			request_status(request, status, message, data.p ? data : (struct bytes){ 0 });
+			request_status(
+				request, status, message, data.p ? data : (struct bytes){ 0 });
 		return;
 	}
 
@@ -98,7 +101,8 @@ static void on_done(struct record_call *call)
 	if (call->ignored.n > 0) {
 		struct bytes ignored = { arena_copy(request->arena, bytes_buf_view(&call->ignored)),
 			call->ignored.n };
-		headers[answer.n_headers++] = (struct http_header){ BYTES("X-Tenon-Ignored"), ignored };
+		headers[answer.n_headers++] =
+			(struct http_header){ BYTES("X-Tenon-Ignored"), ignored };
 	}
 	answer.body = bytes_buf_view(&call->answer);
 	answer.body_kind = call->answer.p ? HTTP_BODY_FREE : HTTP_BODY_COPY;
@@ -137,10 +141,10 @@ static struct record_call *new_call(struct api_request *request)
 	call->context = request;
 	/* What a path segment must not become after decoding, no collection or record is called. */
 	if ((request_param(request, 0).n &&
-		    text_url_segment(request_param(request, 0), request->arena, &call->collection) !=
-			    TEXT_URL_OK) ||
-		(request_param(request, 1).n &&
-			text_url_segment(request_param(request, 1), request->arena, &id) != TEXT_URL_OK)) {
+		    text_url_segment(request_param(request, 0), request->arena,
+			    &call->collection) != TEXT_URL_OK) ||
+		(request_param(request, 1).n && text_url_segment(request_param(request, 1),
+							request->arena, &id) != TEXT_URL_OK)) {
 		request_refuse(request, API_NOT_FOUND);
 		return NULL;
 	}

@@ -9,32 +9,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERROR_MAX    (256 * 1024)
-#define HEADERS_MAX  96
-#define QUERY_MAX    128
+#define ERROR_MAX   (256 * 1024)
+#define HEADERS_MAX 96
+#define QUERY_MAX   128
 
 static const struct {
 	unsigned status;
 	const char *code, *message;
 } errors[API_ERRORS] = {
-	[API_BAD_REQUEST] = { 400, "TN1400", "Something went wrong while processing your request." },
+	[API_BAD_REQUEST] = { 400, "TN1400",
+		"Something went wrong while processing your request." },
 	[API_VALIDATION] = { 400, "TN1402", "Failed to validate the request." },
-	[API_UNAUTHORIZED] = { 401, "TN1401", "The request requires valid record authorization token." },
+	[API_UNAUTHORIZED] = { 401, "TN1401",
+		"The request requires valid record authorization token." },
 	[API_FOREIGN_TOKEN] = { 401, "TN1407", "The token belongs to another tenant." },
 	[API_FORBIDDEN] = { 403, "TN1403", "You are not allowed to perform this request." },
 	[API_NOT_FOUND] = { 404, "TN1404", "The requested resource wasn't found." },
 	[API_NO_TENANT] = { 404, "TN1406", "There is no tenant of that name." },
-	[API_NO_METHOD] = { 405, "TN1405", "This path does not take that method; Allow lists those it takes." },
+	[API_NO_METHOD] = { 405, "TN1405",
+		"This path does not take that method; Allow lists those it takes." },
 	[API_CONFLICT] = { 409, "TN1409", "It exists already." },
 	[API_TOO_LARGE] = { 413, "TN1413", "The request is larger than this path takes." },
-	[API_BAD_TYPE] = { 415, "TN1415", "This path takes a JSON body (Content-Type: application/json)." },
+	[API_BAD_TYPE] = { 415, "TN1415",
+		"This path takes a JSON body (Content-Type: application/json)." },
 	[API_LIMITED] = { 429, "TN1429", "Too many tries; wait for as long as Retry-After says." },
-	[API_FAULT] = { 500, "TN1500", "Something went wrong on our side; the trace id leads to the cause." },
+	[API_FAULT] = { 500, "TN1500",
+		"Something went wrong on our side; the trace id leads to the cause." },
 	[API_PLUGIN_CRASHED] = { 502, "TN1502", "The plugin ended before it answered." },
 	[API_PLUGIN_DOWN] = { 503, "TN1505", "The plugin is not serving now." },
 	[API_BUSY] = { 503, "TN1503", "The server is at its limit; try again shortly." },
 	[API_SUSPENDED] = { 503, "TN1506", "This tenant is suspended." },
-	[API_AUDIT] = { 503, "TN1507", "The audit journal cannot be written; nothing is served until it can." },
+	[API_AUDIT] = { 503, "TN1507",
+		"The audit journal cannot be written; nothing is served until it can." },
 	[API_DEADLINE] = { 504, "TN1504", "The answer was not ready in time." },
 };
 
@@ -62,13 +68,13 @@ struct bytes request_actor(struct api_request *request)
 }
 
 /* The one audit record that closes a request. */
-static enum audit_result write_down(struct api_request *request, unsigned status, uint64_t duration_ns,
-	uint64_t n_bytes)
+static enum audit_result write_down(
+	struct api_request *request, unsigned status, uint64_t duration_ns, uint64_t n_bytes)
 {
 	uint8_t artifact[AUDIT_ARTIFACT_BYTES];
 	bool has_artifact = request->artifact &&
-		bytes_unhex((struct bytes){ request->artifact, 2 * sizeof artifact }, artifact,
-			sizeof artifact);
+			    bytes_unhex((struct bytes){ request->artifact, 2 * sizeof artifact },
+				    artifact, sizeof artifact);
 	const struct audit_record record = {
 		.kind = AUDIT_REQUEST,
 		.decision = request->decision,
@@ -78,10 +84,12 @@ static enum audit_result write_down(struct api_request *request, unsigned status
 		.n_bytes = n_bytes,
 		.trace = http_trace_id(request->http),
 		.artifact = has_artifact ? artifact : NULL,
-		.tenant = request->tenant ? bytes_of(tenant_name(request->tenant)) : (struct bytes){ 0 },
+		.tenant = request->tenant ? bytes_of(tenant_name(request->tenant))
+					  : (struct bytes){ 0 },
 		.plugin = request->plugin,
 		.actor = request_actor(request),
-		.action = request->match.route ? bytes_of(request->match.route->action) : BYTES("unrouted"),
+		.action = request->match.route ? bytes_of(request->match.route->action)
+					       : BYTES("unrouted"),
 		.object = request->object.p ? request->object : request->path,
 		.reason = request->reason,
 	};
@@ -95,7 +103,8 @@ static void error_body(struct api_request *request, unsigned status, const char 
 	struct text_json_writer json;
 	char trace[2 * ID_TRACE_BYTES];
 
-	bytes_hex((struct bytes){ (const char *)http_trace_id(request->http), ID_TRACE_BYTES }, trace);
+	bytes_hex((struct bytes){ (const char *)http_trace_id(request->http), ID_TRACE_BYTES },
+		trace);
 	text_json_writer_init(&json, out);
 	text_json_begin_object(&json);
 	text_json_write_key(&json, BYTES("status"));
@@ -143,8 +152,8 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 }
 
 /* An error body, with up to one header more. */
-static void refuse(struct api_request *request, unsigned status, const char *code, const char *message,
-	struct bytes data, const struct http_header *more)
+static void refuse(struct api_request *request, unsigned status, const char *code,
+	const char *message, struct bytes data, const struct http_header *more)
 {
 	struct http_header headers[4] = {
 		{ BYTES("Content-Type"), BYTES("application/json") },
@@ -170,11 +179,11 @@ static void refuse(struct api_request *request, unsigned status, const char *cod
 	request_answer(request, &answer);
 }
 
-void request_refuse_with(struct api_request *request, enum api_error error, const char *message,
-	struct bytes data)
+void request_refuse_with(
+	struct api_request *request, enum api_error error, const char *message, struct bytes data)
 {
-	refuse(request, errors[error].status, errors[error].code, message ? message : errors[error].message,
-		data, NULL);
+	refuse(request, errors[error].status, errors[error].code,
+		message ? message : errors[error].message, data, NULL);
 }
 
 void request_refuse(struct api_request *request, enum api_error error)
@@ -189,8 +198,8 @@ void request_refuse(struct api_request *request, enum api_error error)
 			request->path, &methods);
 		allow.value = bytes_buf_view(&methods);
 	}
-	refuse(request, errors[error].status, errors[error].code, errors[error].message, (struct bytes){ 0 },
-		error == API_NO_METHOD ? &allow : NULL);
+	refuse(request, errors[error].status, errors[error].code, errors[error].message,
+		(struct bytes){ 0 }, error == API_NO_METHOD ? &allow : NULL);
 }
 
 void request_refuse_later(
@@ -199,8 +208,8 @@ void request_refuse_later(
 	struct http_header retry = { BYTES("Retry-After"),
 		arena_printf(request->arena, "%u", retry_s ? retry_s : 1) };
 
-	refuse(request, errors[error].status, errors[error].code, message ? message : errors[error].message,
-		(struct bytes){ 0 }, &retry);
+	refuse(request, errors[error].status, errors[error].code,
+		message ? message : errors[error].message, (struct bytes){ 0 }, &retry);
 }
 
 void request_fault(struct api_request *request, const struct err *err)
@@ -223,15 +232,16 @@ void request_status(
 			continue;
 		if (status == 503 && i != API_BUSY)
 			continue;
-		request_refuse_with(request, (enum api_error)i, message && *message ? message : NULL, data);
+		request_refuse_with(
+			request, (enum api_error)i, message && *message ? message : NULL, data);
 		return;
 	}
 	refuse(request, status, arena_printf(request->arena, "TN1%03u", status).p,
 		message && *message ? message : "The request failed.", data, NULL);
 }
 
-struct bytes request_field_error(struct api_request *request, const char *field, const char *code,
-	const char *message)
+struct bytes request_field_error(
+	struct api_request *request, const char *field, const char *code, const char *message)
 {
 	struct text_json_writer json;
 	DEFER(bytes_buf_fini) struct bytes_buf body;
@@ -257,9 +267,11 @@ static const struct http_header json_headers[] = {
 
 void request_json(struct api_request *request, unsigned status, struct bytes json)
 {
-	const struct http_answer answer = {
-		.status = status, .headers = json_headers, .n_headers = 2, .body = json, .body_kind = HTTP_BODY_ARENA
-	};
+	const struct http_answer answer = { .status = status,
+		.headers = json_headers,
+		.n_headers = 2,
+		.body = json,
+		.body_kind = HTTP_BODY_ARENA };
 
 	request_answer(request, &answer);
 }
@@ -307,8 +319,8 @@ bool request_body_json(struct api_request *request, struct bytes *ret)
 	}
 	if (verdict != TEXT_JSON_VALID) {
 		struct bytes message = arena_printf(request->arena,
-			"The body is not JSON that can be taken: %s, at byte %zu.", text_json_reason(verdict),
-			offset);
+			"The body is not JSON that can be taken: %s, at byte %zu.",
+			text_json_reason(verdict), offset);
 		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });
 		return false;
 	}
@@ -344,10 +356,12 @@ struct bytes request_query(struct api_request *request, const char *name)
 }
 
 struct http_stream *request_stream(struct api_request *request, const struct http_header *headers,
-	size_t n_headers, size_t buffer_limit_bytes, void (*on_closed)(void *context), void *context)
+	size_t n_headers, size_t buffer_limit_bytes, void (*on_closed)(void *context),
+	void *context)
 {
 	request->stop = NULL;
-	if (write_down(request, 200, clock_mono_ns() - http_started_ns(request->http), 0) != AUDIT_OK) {
+	if (write_down(request, 200, clock_mono_ns() - http_started_ns(request->http), 0) !=
+		AUDIT_OK) {
 		request_refuse_later(request, API_AUDIT, NULL, 5);
 		return NULL;
 	}

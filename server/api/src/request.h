@@ -51,7 +51,7 @@ struct api_request {
 	struct record_book *book; /* while is_using */
 
 	struct auth_identity identity;
-	struct auth_session session; /* of an operator who came with a cookie */
+	struct auth_session session;   /* of an operator who came with a cookie */
 	struct record_find_auth *find; /* while a token is being checked */
 	void *context;                 /* of the route's function */
 
@@ -61,17 +61,18 @@ struct api_request {
 	const char *artifact; /* hexadecimal SHA-256, or NULL */
 	uint64_t n_rows;
 
-	/* Called when the client goes away before the answer; NULL when there is nothing to stop. */
+	/* Called when the client goes away before the answer; NULL when there is nothing to stop.
+	 */
 	void (*stop)(struct api_request *request);
 };
 
 /* ---- answering: each exactly once per request ---- */
 /* A refusal with the table's message. */
 void request_refuse(struct api_request *request, enum api_error error);
-/* A refusal with a message and a reason of its own, both static or in the arena; data is a JSON object for the body,
- * {NULL, 0} for an empty one. */
-void request_refuse_with(struct api_request *request, enum api_error error, const char *message,
-	struct bytes data);
+/* A refusal with a message and a reason of its own, both static or in the arena; data is a JSON
+ * object for the body, {NULL, 0} for an empty one. */
+void request_refuse_with(
+	struct api_request *request, enum api_error error, const char *message, struct bytes data);
 /* As request_refuse, with Retry-After. */
 void request_refuse_later(
 	struct api_request *request, enum api_error error, const char *message, unsigned retry_s);
@@ -91,16 +92,19 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 
 /* Instead of an answer: a stream of server-sent events. NULL having answered. */
 struct http_stream *request_stream(struct api_request *request, const struct http_header *headers,
-	size_t n_headers, size_t buffer_limit_bytes, void (*on_closed)(void *context), void *context);
+	size_t n_headers, size_t buffer_limit_bytes, void (*on_closed)(void *context),
+	void *context);
 
-/* Notes a field's error in the form of the error body's data: {"field":{"code","message"}}. Arena. */
-struct bytes request_field_error(struct api_request *request, const char *field, const char *code,
-	const char *message);
+/* Notes a field's error in the form of the error body's data: {"field":{"code","message"}}. Arena.
+ */
+struct bytes request_field_error(
+	struct api_request *request, const char *field, const char *code, const char *message);
 
 /* ---- asking ---- */
 /* The body, checked as JSON. False when it is not: the request has been refused then. */
 bool request_body_json(struct api_request *request, struct bytes *ret);
-/* The string member of a checked JSON object, unescaped into the arena; {NULL, 0} when there is none. */
+/* The string member of a checked JSON object, unescaped into the arena; {NULL, 0} when there is
+ * none. */
 struct bytes request_member(struct api_request *request, struct bytes json, const char *pointer);
 /* The value of a query parameter, decoded, {NULL, 0} when absent or broken. */
 struct bytes request_query(struct api_request *request, const char *name);

@@ -1,8 +1,9 @@
 /*
- * Sign-in of users and superusers, as PocketBase has it: auth-with-password, auth-refresh, auth-methods.
+ * Sign-in of users and superusers, as PocketBase has it: auth-with-password, auth-refresh,
+ * auth-methods.
  *
- *   limit -> find the account -> check the password (also when there is none) -> token -> the record as its own
- *   viewer sees it -> {"record":...,"token":"..."}
+ *   limit -> find the account -> check the password (also when there is none) -> token -> the
+ * record as its own viewer sees it -> {"record":...,"token":"..."}
  */
 #include "internal.h"
 
@@ -60,19 +61,21 @@ static void welcome(struct sign_in *in)
 	struct auth_identity *identity = &request->identity;
 	const struct record_find_auth *find = &in->find;
 
-	*identity = (struct auth_identity){ .kind = find->is_superuser ? AUTH_SUPERUSER : AUTH_USER };
+	*identity =
+		(struct auth_identity){ .kind = find->is_superuser ? AUTH_SUPERUSER : AUTH_USER };
 	(void)bytes_to_string(
 		bytes_of(tenant_name(request->tenant)), identity->tenant, sizeof identity->tenant);
-	(void)bytes_to_string(
-		bytes_of(find->collection_id), identity->collection_id, sizeof identity->collection_id);
+	(void)bytes_to_string(bytes_of(find->collection_id), identity->collection_id,
+		sizeof identity->collection_id);
 	(void)bytes_to_string(
 		bytes_of(find->collection_name), identity->collection, sizeof identity->collection);
 	memcpy(identity->record_id, find->record_id, sizeof identity->record_id);
-	in->n_token = auth_token_format(request->api->config.auth, identity, bytes_of(find->token_key),
-		clock_wall_us() / 1000000, in->token);
+	in->n_token = auth_token_format(request->api->config.auth, identity,
+		bytes_of(find->token_key), clock_wall_us() / 1000000, in->token);
 	if (in->n_token == 0) {
 		struct err err = { 0 };
-		(void)ERR_SET(&err, ERR_CORRUPT, "the account %s has no token key", find->record_id);
+		(void)ERR_SET(
+			&err, ERR_CORRUPT, "the account %s has no token key", find->record_id);
 		request_fault(request, &err);
 		return;
 	}

@@ -286,6 +286,7 @@ void audit_stats(struct audit *audit, struct audit_stats *ret)
 	*ret = (struct audit_stats){
 		.n_seals = atomic_load(&audit->n_seals),
 		.seal = atomic_load(&audit->seal),
+		.seal_wall_us = atomic_load(&audit->seal_wall_us),
 		.sync_ns_last = atomic_load(&audit->sync_ns_last),
 		.sync_ns_max = atomic_load(&audit->sync_ns_max),
 		.n_inline_segments = atomic_load(&audit->n_inline_segments),

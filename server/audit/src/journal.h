@@ -81,6 +81,7 @@ struct audit {
 		seal_size;     /* its number, where the next seal goes, its bytes */
 	bool has_no_seal_room; /* no disk for the next file of seals */
 
+	_Atomic int64_t seal_wall_us;
 	_Atomic uint64_t n_seals, n_inline_segments, sync_ns_last, sync_ns_max;
 };
 

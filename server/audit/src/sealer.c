@@ -235,6 +235,7 @@ static int write_seal(struct audit *audit, uint32_t flags)
 	for (unsigned i = 0; i < JOURNAL_LANES; i++)
 		audit->lanes[i].has_moved = false;
 	atomic_store_explicit(&audit->seal, seal.number, memory_order_release);
+	atomic_store(&audit->seal_wall_us, seal.wall_us);
 	atomic_fetch_add(&audit->n_seals, 1);
 	return 0;
 }

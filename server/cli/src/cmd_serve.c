@@ -97,11 +97,13 @@ static int serve(const struct core_config *config, bool is_demo)
 		if (demo_run(core, config->data_folder, ready_ns, setup_token) < 0)
 			return 1;
 	} else {
-		printf("Tenon " CLI_VERSION "  %s   ready in %.1f s   sandbox: %s; self-test %u/%u refused\n",
-			core_url(core), (double)ready_ns / 1e9, self_test.layers, self_test.n_refused,
-			self_test.n_attempts);
+		printf("Tenon " CLI_VERSION
+		       "  %s   ready in %.1f s   sandbox: %s; self-test %u/%u refused\n",
+			core_url(core), (double)ready_ns / 1e9, self_test.layers,
+			self_test.n_refused, self_test.n_attempts);
 		if (setup_token[0])
-			printf("console  %s/_/#setup=%s  (once, 15 min)\n", core_url(core), setup_token);
+			printf("console  %s/_/#setup=%s  (once, 15 min)\n", core_url(core),
+				setup_token);
 		else
 			printf("console  %s/_/\n", core_url(core));
 	}
@@ -120,14 +122,18 @@ int command_serve(int argc, char **argv)
 {
 	struct args_option options[OPTIONS] = {
 		[OPTION_DATA] = { "--data", "DIR", "where everything is kept", "tenon-data" },
-		[OPTION_LISTEN] = { "--listen", "ADDR:PORT", "where to listen; port 0 is any free one",
-			DEFAULT_LISTEN },
-		[OPTION_LOOPS] = { "--loops", "N", "threads that serve connections, 1 to 7; 0: one per CPU",
-			"0" },
-		[OPTION_DEMO] = { "--demo", NULL, "make the demo tenant \"shop\" and print what to try", NULL },
-		[OPTION_LOG_LEVEL] = { "--log-level", "LEVEL", "debug, info, warn or error", "info" },
+		[OPTION_LISTEN] = { "--listen", "ADDR:PORT",
+			"where to listen; port 0 is any free one", DEFAULT_LISTEN },
+		[OPTION_LOOPS] = { "--loops", "N",
+			"threads that serve connections, 1 to 7; 0: one per CPU", "0" },
+		[OPTION_DEMO] = { "--demo", NULL,
+			"make the demo tenant \"shop\" and print what to try", NULL },
+		[OPTION_LOG_LEVEL] = { "--log-level", "LEVEL", "debug, info, warn or error",
+			"info" },
 		[OPTION_EGRESS_ALLOW] = { "--egress-allow", "NETS",
-			"private networks that plugins' upstreams may be in: \"10.1.0.0/16:443 ...\"", NULL },
+			"private networks that plugins' upstreams may be in: \"10.1.0.0/16:443 "
+			"...\"",
+			NULL },
 	};
 	char address[64];
 	uint64_t n_loops;
@@ -149,7 +155,8 @@ int command_serve(int argc, char **argv)
 		.egress_allow = options[OPTION_EGRESS_ALLOW].value,
 	};
 	if (!parse_listen(options[OPTION_LISTEN].value, address, &config.port)) {
-		fprintf(stderr, "tenon: --listen takes ADDRESS:PORT, as " DEFAULT_LISTEN " or [::1]:8090\n");
+		fprintf(stderr, "tenon: --listen takes ADDRESS:PORT, as " DEFAULT_LISTEN
+				" or [::1]:8090\n");
 		return 2;
 	}
 	if (!bytes_parse_u64(bytes_of(options[OPTION_LOOPS].value), 7, &n_loops)) {

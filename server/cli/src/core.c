@@ -75,8 +75,8 @@ struct core {
 
 /* ---- a tenant's database, wired to its book of collections ---- */
 
-static int open_book(void *context, struct tenant *tenant, const char *path, struct store **ret_store,
-	void **ret_hung, struct err *err)
+static int open_book(void *context, struct tenant *tenant, const char *path,
+	struct store **ret_store, void **ret_hung, struct err *err)
 {
 	struct core *core = context;
 	struct record_boot boot = { 0 };
@@ -130,11 +130,11 @@ static int open_folders(struct core *core, struct err *err)
 	if (strlen(core->config.data_folder) >= sizeof given - 64)
 		return ERR_SET(err, ERR_INVALID, "the data folder's path is too long");
 	if (mkdir(core->config.data_folder, 0700) < 0 && errno != EEXIST)
-		return ERR_SET(err, ERR_IO, "cannot make the data folder %s: %s", core->config.data_folder,
-			strerror(errno));
+		return ERR_SET(err, ERR_IO, "cannot make the data folder %s: %s",
+			core->config.data_folder, strerror(errno));
 	if (!realpath(core->config.data_folder, core->data_folder))
-		return ERR_SET(err, ERR_IO, "cannot open the data folder %s: %s", core->config.data_folder,
-			strerror(errno));
+		return ERR_SET(err, ERR_IO, "cannot open the data folder %s: %s",
+			core->config.data_folder, strerror(errno));
 	if (store_lock_take(core->data_folder, &core->lock, err) < 0 ||
 		make_folder(core, "/keys", err) < 0 || make_folder(core, "/plugins", err) < 0 ||
 		make_folder(core, "/run", err) < 0)
@@ -151,10 +151,13 @@ static int open_threads(struct core *core, struct err *err)
 			[EXECUTOR_FILE] = 2,
 			/* argon2id takes 64 MiB and a core each: a flood of sign-ins gets two. */
 			[EXECUTOR_PASSWORD] = 2 },
-		.queue_limit = { [EXECUTOR_SQL] = 8192, [EXECUTOR_FILE] = 256, [EXECUTOR_PASSWORD] = 64 },
+		.queue_limit = { [EXECUTOR_SQL] = 8192,
+			[EXECUTOR_FILE] = 256,
+			[EXECUTOR_PASSWORD] = 64 },
 	};
 
-	core->n_loops = core->config.n_loops ? core->config.n_loops : (unsigned)(n_cpus > 0 ? n_cpus : 1);
+	core->n_loops =
+		core->config.n_loops ? core->config.n_loops : (unsigned)(n_cpus > 0 ? n_cpus : 1);
 	if (core->n_loops > LOOPS_MAX)
 		core->n_loops = LOOPS_MAX;
 	if (executor_new(&lanes, &core->executor, err) < 0)
@@ -189,7 +192,8 @@ static int open_data(struct core *core, struct err *err)
 		return -1;
 
 	(void)snprintf(folder, sizeof folder, "%s/keys", core->data_folder);
-	const struct auth_config auth_config = { .keys_folder = folder, .executor = core->executor };
+	const struct auth_config auth_config = { .keys_folder = folder,
+		.executor = core->executor };
 	if (auth_new(&auth_config, &core->auth, err) < 0 ||
 		auth_operators_open(core->auth, core->control, &core->operators, err) < 0)
 		return -1;
@@ -216,9 +220,11 @@ static int parse_ranges(struct core *core, struct err *err)
 			rest = (struct bytes){ rest.p + 1, rest.n - 1 };
 		if (word.n == 0)
 			continue;
-		if (core->n_ranges == RANGES_MAX || !egress_range_parse(word, &core->ranges[core->n_ranges]))
+		if (core->n_ranges == RANGES_MAX ||
+			!egress_range_parse(word, &core->ranges[core->n_ranges]))
 			return ERR_SET(err, ERR_INVALID,
-				"'%.*s' is no network that can be allowed; write it as 10.1.0.0/16:443 (at most %d)",
+				"'%.*s' is no network that can be allowed; write it as "
+				"10.1.0.0/16:443 (at most %d)",
 				(int)word.n, word.p, RANGES_MAX);
 		core->n_ranges++;
 	}
@@ -272,7 +278,8 @@ static int open_plugins(struct core *core, struct err *err)
 
 static int open_listener(struct core *core, struct err *err)
 {
-	(void)snprintf(core->audit_folder, sizeof core->audit_folder, "%s/audit", core->data_folder);
+	(void)snprintf(
+		core->audit_folder, sizeof core->audit_folder, "%s/audit", core->data_folder);
 	const struct api_config api_config = { .loops = core->loops,
 		.n_loops = core->n_loops,
 		.tenants = core->tenants,
@@ -315,8 +322,9 @@ int core_open(const struct core_config *config, struct core **ret, struct err *e
 	core->log = LOG_SOURCE("core");
 	id_random(&ids, random, sizeof random);
 	bytes_hex((struct bytes){ (const char *)random, sizeof random }, core->token);
-	if (open_folders(core, err) < 0 || open_threads(core, err) < 0 || open_data(core, err) < 0 ||
-		open_plugins(core, err) < 0 || open_listener(core, err) < 0)
+	if (open_folders(core, err) < 0 || open_threads(core, err) < 0 ||
+		open_data(core, err) < 0 || open_plugins(core, err) < 0 ||
+		open_listener(core, err) < 0)
 		return -1;
 	*ret = core;
 	core = NULL; /* handed over */
@@ -329,7 +337,8 @@ static void *run_loop(void *loop)
 {
 	struct err err = { 0 };
 
-	/* Without its loop a part of all connections would hang for ever: better to end and be started again. */
+	/* Without its loop a part of all connections would hang for ever: better to end and be
+	 * started again. */
 	if (loop_run(loop, &err) < 0) {
 		log_write(LOG_ERROR, NULL, NULL, "a loop failed", LOG_FIELDS(log_fault(&err)));
 		abort();
@@ -367,7 +376,8 @@ static void on_first_tenant(struct tenant_request *request)
 /* A fresh server has the tenant "default", so that a single app needs no prefix. */
 static int make_first_tenant(struct core *core, struct err *err)
 {
-	struct first_tenant first = { .request = { .done = on_first_tenant, .loop = core->loops[0] } };
+	struct first_tenant first = { .request = {
+					      .done = on_first_tenant, .loop = core->loops[0] } };
 
 	if (tenant_count(core->tenants) > 0)
 		return 0;
@@ -412,15 +422,16 @@ int core_start(struct core *core, struct err *err)
 		return -1;
 	if (core->deploy) {
 		if (!deploy_wait_ready(core->deploy, PLUGINS_READY_MS))
-			log_write(LOG_WARN, &core->log, NULL, "some plugins are not serving yet", NULL);
+			log_write(LOG_WARN, &core->log, NULL, "some plugins are not serving yet",
+				NULL);
 		deploy_self_test(core->deploy, &self_test);
 		api_set_sandbox(core->api, &self_test);
 	}
 	/* The token first: who finds the address may use it at once. */
 	return write_file(core, CLIENT_TOKEN_FILE, core->token, err) < 0 ||
-			write_file(core, CLIENT_ADDRESS_FILE, core->url, err) < 0
-		? -1
-		: 0;
+			       write_file(core, CLIENT_ADDRESS_FILE, core->url, err) < 0
+		       ? -1
+		       : 0;
 }
 
 /* ---- stopping ---- */

@@ -26,9 +26,10 @@ struct core_config {
 	const char *address; /* to listen on */
 	uint16_t port;       /* 0: any free one */
 	unsigned n_loops;    /* 0: one per CPU, at most 7 */
-	bool is_private;     /* for a command: no plugins, nothing written down but for this process */
-	uint32_t allow_missing; /* mask of sandbox layers */
-	const char *egress_allow; /* "ADDRESS/BITS:PORT ..." that plugins may reach although private; NULL: none */
+	bool is_private; /* for a command: no plugins, nothing written down but for this process */
+	uint32_t allow_missing;   /* mask of sandbox layers */
+	const char *egress_allow; /* "ADDRESS/BITS:PORT ..." that plugins may reach although
+				     private; NULL: none */
 };
 
 int core_open(const struct core_config *config, struct core **ret, struct err *err);

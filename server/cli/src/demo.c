@@ -1,6 +1,7 @@
 /*
- * The demo tenant. Everything is done through the HTTP API with a client of our own: what works here works for anybody
- * with curl. A second start finds the tenant and only deploys the plugins anew.
+ * The demo tenant. Everything is done through the HTTP API with a client of our own: what works
+ * here works for anybody with curl. A second start finds the tenant and only deploys the plugins
+ * anew.
  */
 #include "demo.h"
 
@@ -13,6 +14,7 @@
 #include "text_json_reader.h"
 #include "text_json_writer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -38,26 +40,30 @@ struct demo {
 
 static int fail(const char *what, struct bytes answer)
 {
-	fprintf(stderr, "tenon: demo: %s: %.*s\n", what, (int)(answer.n > 500 ? 500 : answer.n), answer.p);
+	fprintf(stderr, "tenon: demo: %s: %.*s\n", what, (int)(answer.n > 500 ? 500 : answer.n),
+		answer.p);
 	return -1;
 }
 
-/* One request; the answer's body is in demo->answer. Returns the status, or 0 when nobody answered. */
-static unsigned ask(struct demo *demo, struct egress_client *client, const char *method, const char *path,
-	const char *type, struct bytes body)
+/* One request; the answer's body is in demo->answer. Returns the status, or 0 when nobody answered.
+ */
+static unsigned ask(struct demo *demo, struct egress_client *client, const char *method,
+	const char *path, const char *type, struct bytes body)
 {
 	struct err err = { 0 };
 	unsigned status = 0;
 
 	bytes_buf_clear(&demo->answer);
-	if (egress_client_send(client, method, path, type, body, TIMEOUT_MS, &status, &demo->answer, &err) < 0) {
+	if (egress_client_send(client, method, path, type, body, TIMEOUT_MS, &status, &demo->answer,
+		    &err) < 0) {
 		fprintf(stderr, "tenon: demo: %s\n", err.message);
 		return 0;
 	}
 	return status;
 }
 
-static void credentials(struct bytes_buf *out, const char *name, const char *email, const char *password)
+static void credentials(
+	struct bytes_buf *out, const char *name, const char *email, const char *password)
 {
 	struct text_json_writer json;
 
@@ -74,8 +80,8 @@ static void credentials(struct bytes_buf *out, const char *name, const char *ema
 }
 
 /* Signs in and makes a client that carries the token. */
-static int sign_in(struct demo *demo, const char *collection, const char *email, char token[static 2048],
-	struct egress_client **ret)
+static int sign_in(struct demo *demo, const char *collection, const char *email,
+	char token[static 2048], struct egress_client **ret)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf body;
 	char path[128];
@@ -83,9 +89,12 @@ static int sign_in(struct demo *demo, const char *collection, const char *email,
 	struct err err = { 0 };
 
 	credentials(&body, "identity", email, demo->password);
-	(void)snprintf(path, sizeof path, TENANT "/api/collections/%s/auth-with-password", collection);
-	if (ask(demo, demo->operator.http, "POST", path, "application/json", bytes_buf_view(&body)) != 200 ||
-		text_json_find(bytes_buf_view(&demo->answer), BYTES("/token"), &value) != TEXT_JSON_FOUND)
+	(void)snprintf(
+		path, sizeof path, TENANT "/api/collections/%s/auth-with-password", collection);
+	if (ask(demo, demo->operator.http, "POST", path, "application/json",
+		    bytes_buf_view(&body)) != 200 ||
+		text_json_find(bytes_buf_view(&demo->answer), BYTES("/token"), &value) !=
+			TEXT_JSON_FOUND)
 		return fail("signing in", bytes_buf_view(&demo->answer));
 	if (!bytes_to_string((struct bytes){ value.p + 1, value.n - 2 }, token, 2048))
 		return fail("the token is too long", value);
@@ -101,14 +110,14 @@ static int sign_in(struct demo *demo, const char *collection, const char *email,
 static int make_tenant(struct demo *demo)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf body;
-	unsigned status = ask(demo, demo->operator.http, "POST", "/platform/tenants", "application/json",
-		BYTES("{\"name\":\"shop\"}"));
+	unsigned status = ask(demo, demo->operator.http, "POST", "/platform/tenants",
+		"application/json", BYTES("{\"name\":\"shop\"}"));
 
 	if (status != 200 && status != 409)
 		return fail("making the tenant", bytes_buf_view(&demo->answer));
 	credentials(&body, "email", ADMIN_EMAIL, demo->password);
-	status = ask(demo, demo->operator.http, "PUT", "/platform/tenants/shop/superusers", "application/json",
-		bytes_buf_view(&body));
+	status = ask(demo, demo->operator.http, "PUT", "/platform/tenants/shop/superusers",
+		"application/json", bytes_buf_view(&body));
 	if (status != 204)
 		return fail("making the superuser", bytes_buf_view(&demo->answer));
 	return sign_in(demo, "_superusers", ADMIN_EMAIL, demo->admin_token, &demo->admin);
@@ -123,14 +132,15 @@ static int make_user(struct demo *demo)
 
 	credentials(&body, "email", USER_EMAIL, demo->password);
 	if (ask(demo, demo->admin, "GET",
-		    TENANT "/api/collections/users/records?perPage=1&filter=email%3D%22demo%40shop.example%22",
+		    TENANT "/api/collections/users/"
+			   "records?perPage=1&filter=email%3D%22demo%40shop.example%22",
 		    NULL, (struct bytes){ 0 }) != 200)
 		return fail("looking for the user", bytes_buf_view(&demo->answer));
-	bool is_there = text_json_find(bytes_buf_view(&demo->answer), BYTES("/items/0/id"), &value) ==
-			TEXT_JSON_FOUND &&
-		bytes_to_string((struct bytes){ value.p + 1, value.n - 2 }, id, sizeof id);
-	(void)snprintf(path, sizeof path, TENANT "/api/collections/users/records%s%s", is_there ? "/" : "",
-		is_there ? id : "");
+	bool is_there = text_json_find(bytes_buf_view(&demo->answer), BYTES("/items/0/id"),
+				&value) == TEXT_JSON_FOUND &&
+			bytes_to_string((struct bytes){ value.p + 1, value.n - 2 }, id, sizeof id);
+	(void)snprintf(path, sizeof path, TENANT "/api/collections/users/records%s%s",
+		is_there ? "/" : "", is_there ? id : "");
 	if (ask(demo, demo->admin, is_there ? "PATCH" : "POST", path, "application/json",
 		    bytes_buf_view(&body)) != 200)
 		return fail("making the user", bytes_buf_view(&demo->answer));
@@ -157,22 +167,24 @@ static int post_each(struct demo *demo, struct bytes array, const char *path)
 static const char *const collections[] = { "customers", "products", "orders", "order_lines" };
 #define N_COLLECTIONS (sizeof collections / sizeof collections[0])
 
-/* Collections and records, unless they are there. Before the plugins, so that the stock stays as it is written. */
+/* Collections and records, unless they are there. Before the plugins, so that the stock stays as it
+ * is written. */
 static int make_data(struct demo *demo)
 {
 	struct bytes part;
 	char path[128], pointer[64];
 	struct bytes data = { (const char *)demo_data, demo_data_bytes };
 
-	if (ask(demo, demo->admin, "GET", TENANT "/api/collections/order_lines", NULL, (struct bytes){ 0 }) ==
-		200)
+	if (ask(demo, demo->admin, "GET", TENANT "/api/collections/order_lines", NULL,
+		    (struct bytes){ 0 }) == 200)
 		return 0;
 	if (text_json_find(data, BYTES("/collections"), &part) != TEXT_JSON_FOUND ||
 		post_each(demo, part, TENANT "/api/collections") < 0)
 		return -1;
 	for (size_t i = 0; i < N_COLLECTIONS; i++) {
 		(void)snprintf(pointer, sizeof pointer, "/records/%s", collections[i]);
-		(void)snprintf(path, sizeof path, TENANT "/api/collections/%s/records", collections[i]);
+		(void)snprintf(
+			path, sizeof path, TENANT "/api/collections/%s/records", collections[i]);
 		if (text_json_find(data, bytes_of(pointer), &part) != TEXT_JSON_FOUND ||
 			post_each(demo, part, path) < 0)
 			return -1;
@@ -196,7 +208,7 @@ static int deploy(struct demo *demo, const char *name)
 	if (fd >= 0)
 		(void)close(fd);
 	if (fd < 0 || got < 0) {
-		fprintf(stderr, "tenon: demo: cannot read %s: %m\n", path);
+		fprintf(stderr, "tenon: demo: cannot read %s: %s\n", path, strerror(errno));
 		return -1;
 	}
 	if (ask(demo, demo->operator.http, "POST", "/platform/tenants/shop/plugins?grantAll=1",
@@ -213,7 +225,8 @@ static uint64_t count(struct demo *demo, const char *collection)
 	struct bytes value;
 	uint64_t n = 0;
 
-	(void)snprintf(path, sizeof path, TENANT "/api/collections/%s/records?perPage=1", collection);
+	(void)snprintf(
+		path, sizeof path, TENANT "/api/collections/%s/records?perPage=1", collection);
 	if (ask(demo, demo->admin, "GET", path, NULL, (struct bytes){ 0 }) == 200 &&
 		text_json_find(bytes_buf_view(&demo->answer), BYTES("/totalItems"), &value) ==
 			TEXT_JSON_FOUND)
@@ -228,8 +241,8 @@ static void print_plugins(struct demo *demo)
 	struct bytes id, version, rss;
 	uint64_t most = 0, bytes = 0;
 
-	if (ask(demo, demo->operator.http, "GET", "/platform/plugins?tenant=shop", NULL, (struct bytes){ 0 }) !=
-		200)
+	if (ask(demo, demo->operator.http, "GET", "/platform/plugins?tenant=shop", NULL,
+		    (struct bytes){ 0 }) != 200)
 		return;
 	for (unsigned i = 0;; i++) {
 		struct bytes answer = bytes_buf_view(&demo->answer);
@@ -248,27 +261,36 @@ static void print_plugins(struct demo *demo)
 	printf(" (%.1f MiB each)\n", (double)most / (1 << 20));
 }
 
-static void print_table(struct demo *demo, const char *data_folder, const struct deploy_self_test *self_test,
-	uint64_t ready_ns, const char *setup_token)
+static void print_table(struct demo *demo, const char *data_folder,
+	const struct deploy_self_test *self_test, uint64_t ready_ns, const char *setup_token)
 {
 	const char *url = demo->url;
 	uint64_t n_records = 0;
 
 	for (size_t i = 0; i < N_COLLECTIONS; i++)
 		n_records += count(demo, collections[i]);
-	printf("Tenon " CLI_VERSION "  %s   ready in %.1f s   sandbox: %s; self-test %u/%u refused\n", url,
-		(double)ready_ns / 1e9, self_test->layers, self_test->n_refused, self_test->n_attempts);
-	printf("shop: %zu collections, %llu records; plugins ", N_COLLECTIONS, (unsigned long long)n_records);
+	printf("Tenon " CLI_VERSION
+	       "  %s   ready in %.1f s   sandbox: %s; self-test %u/%u refused\n",
+		url, (double)ready_ns / 1e9, self_test->layers, self_test->n_refused,
+		self_test->n_attempts);
+	printf("shop: %zu collections, %llu records; plugins ", N_COLLECTIONS,
+		(unsigned long long)n_records);
 	print_plugins(demo);
-	printf(" 1 read      curl '%s" TENANT "/api/collections/products/records?perPage=2'\n", url);
-	printf(" 2 refused   curl '%s" TENANT "/api/collections/order_lines/records' -H 'Authorization: %s' "
+	printf(" 1 read      curl '%s" TENANT "/api/collections/products/records?perPage=2'\n",
+		url);
+	printf(" 2 refused   curl '%s" TENANT
+	       "/api/collections/order_lines/records' -H 'Authorization: %s' "
 	       "-H 'Content-Type: application/json' -d '{\"order\":\"order0000000001\","
-	       "\"product\":\"product00000001\",\"quantity\":40,\"unit_price\":9.5}'   → 39 in stock\n",
+	       "\"product\":\"product00000001\",\"quantity\":40,\"unit_price\":9.5}'   → 39 in "
+	       "stock\n",
 		url, demo->user_token);
-	printf(" 3 crash it  curl -i '%s" TENANT "/api/x/saboteur/crash'   → 502 + trace; 1 still works\n", url);
+	printf(" 3 crash it  curl -i '%s" TENANT
+	       "/api/x/saboteur/crash'   → 502 + trace; 1 still works\n",
+		url);
 	printf(" 4 rob it    curl '%s" TENANT "/api/x/saboteur/rob'   → 3 tries, 3 refused\n", url);
 	printf(" 5 reload    change a line in plugins/order-rules, save: serving, 0 dropped\n");
-	printf(" 6 prove     build/bin/tenon audit verify --data %s   (then flip a byte, run it again)\n",
+	printf(" 6 prove     build/bin/tenon audit verify --data %s   (then flip a byte, run it "
+	       "again)\n",
 		data_folder);
 	if (setup_token[0])
 		printf(" console     %s/_/#setup=%s   (once, 15 min)\n", url, setup_token);

@@ -6,9 +6,10 @@
 
 #include "core.h"
 
-/* Makes what is missing of the tenant, deploys its two plugins and prints the table of things to try to stdout. The core
- * has been started. ready_ns is how long that took; setup_token is "" when there is an operator already. Returns 0,
- * or -1 having told stderr. */
-int demo_run(struct core *core, const char *data_folder, uint64_t ready_ns, const char *setup_token);
+/* Makes what is missing of the tenant, deploys its two plugins and prints the table of things to
+ * try to stdout. The core has been started. ready_ns is how long that took; setup_token is "" when
+ * there is an operator already. Returns 0, or -1 having told stderr. */
+int demo_run(
+	struct core *core, const char *data_folder, uint64_t ready_ns, const char *setup_token);
 
 #endif

@@ -37,8 +37,8 @@ static enum plugin_action plugin_action_of(enum record_action action)
 	return actions[action];
 }
 
-static bool has_before(void *context, struct loop *loop, struct bytes tenant, struct bytes collection,
-	enum record_action action)
+static bool has_before(void *context, struct loop *loop, struct bytes tenant,
+	struct bytes collection, enum record_action action)
 {
 	struct pool_target target;
 	unsigned cursor = 0;
@@ -67,7 +67,8 @@ static void allow(struct walk *walk)
 	free(walk);
 }
 
-static void refuse(struct walk *walk, int status, const char *code, struct bytes field, struct bytes message)
+static void refuse(
+	struct walk *walk, int status, const char *code, struct bytes field, struct bytes message)
 {
 	struct record_hook_call *ask = walk->ask;
 
@@ -183,8 +184,8 @@ static void before(void *context, struct record_hook_call *ask)
 	next(walk);
 }
 
-static enum record_attached_result run_attached(void *context, void *opaque, struct store_conn *conn,
-	struct record_refusal *ret, enum store_outcome *ret_outcome)
+static enum record_attached_result run_attached(void *context, void *opaque,
+	struct store_conn *conn, struct record_refusal *ret, enum store_outcome *ret_outcome)
 {
 	const struct attached *attached = opaque;
 	const struct gate_attachment *refused;

@@ -1,9 +1,9 @@
 /*
  * hooks.h - where record and pool are wired: a write's before-hooks are calls into plugins
  *
- * record (which knows no plugins) asks through struct record_hooks; each plugin that declared a hook for the event is
- * called in order of its id, outside the writer. The first that refuses ends it. What they attached runs later, in
- * the write's own savepoint.
+ * record (which knows no plugins) asks through struct record_hooks; each plugin that declared a
+ * hook for the event is called in order of its id, outside the writer. The first that refuses ends
+ * it. What they attached runs later, in the write's own savepoint.
  */
 #ifndef CLI_HOOKS_H
 #define CLI_HOOKS_H

@@ -147,7 +147,6 @@ static void on_spawn_ready(void *context, const struct sandbox_report *report,
 	enum sandbox_verdict verdict, uint32_t missing)
 {
 	struct deploy *deploy = context;
-	(void)missing;
 	if (deploy->self_test.has_run || deploy->selftest)
 		return; /* the spawner came back; this machine is known */
 	struct bytes_buf line;
@@ -155,6 +154,13 @@ static void on_spawn_ready(void *context, const struct sandbox_report *report,
 	sandbox_report_line(report, &line);
 	bytes_to_string(
 		bytes_buf_view(&line), deploy->self_test.layers, sizeof deploy->self_test.layers);
+	bytes_buf_clear(&line);
+	for (unsigned layer = 0; layer < SANDBOX_LAYERS; layer++)
+		if (missing & SANDBOX_BIT(layer))
+			bytes_buf_appendf(&line, "%s%s", line.n ? ", " : "",
+				sandbox_layer_name((enum sandbox_layer)layer));
+	bytes_to_string(
+		bytes_buf_view(&line), deploy->self_test.missing, sizeof deploy->self_test.missing);
 	bytes_buf_fini(&line);
 	if (verdict == SANDBOX_REFUSED) {
 		snprintf(deploy->self_test.complaint, sizeof deploy->self_test.complaint,

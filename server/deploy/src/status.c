@@ -61,6 +61,7 @@ static void fill(struct deployment *deployment, struct status_row *row)
 		return;
 	row->version = plugin_version_ref(deployment->version);
 	bytes_to_string(version->manifest.version, to->version, sizeof to->version);
+	to->is_cooperative = version->manifest.concurrency == PLUGIN_COOPERATIVE;
 	to->size_bytes = version->size_bytes;
 	to->n_routes = version->manifest.n_routes;
 	to->n_hooks = version->manifest.n_hooks;
