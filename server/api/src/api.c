@@ -58,6 +58,7 @@ struct http_handler api_handler(struct api *api)
 	return (struct http_handler){ .context = api,
 		.on_headers = pipeline_on_headers,
 		.on_request = pipeline_on_request,
+		.on_done = pipeline_on_done,
 		.make_error = pipeline_make_error };
 }
 

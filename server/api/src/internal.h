@@ -68,6 +68,7 @@ extern const size_t api_n_server_routes, api_n_tenant_routes;
 /* pipeline.c */
 int64_t pipeline_on_headers(void *context, struct http_request *http);
 void pipeline_on_request(void *context, struct http_request *http);
+void pipeline_on_done(void *context, struct http_request *http, unsigned status, uint64_t sent_bytes);
 void pipeline_make_error(void *context, struct http_request *http, unsigned status,
 	const char *message, struct bytes_buf *out);
 

@@ -286,6 +286,24 @@ void pipeline_on_request(void *context, struct http_request *http)
 
 /* ---- what the listener refuses itself ---- */
 
+void pipeline_on_done(void *context, struct http_request *http, unsigned status, uint64_t sent_bytes)
+{
+	struct api *api = context;
+	struct api_lane *lane = &api->lanes[loop_index(http_loop(http))];
+
+	/* What had a context was closed by its own record, before its answer. */
+	if (http_context(http) || status == 0)
+		return;
+	const struct audit_record record = { .kind = AUDIT_REQUEST,
+		.decision = AUDIT_DENIED,
+		.status = (uint16_t)status,
+		.n_bytes = sent_bytes,
+		.trace = http_trace_id(http),
+		.action = BYTES("http.refused") };
+	(void)audit_append(lane->audit, &record, NULL);
+	figures_count(lane, status, 0, false);
+}
+
 void pipeline_make_error(void *context, struct http_request *http, unsigned status,
 	const char *message, struct bytes_buf *out)
 {
