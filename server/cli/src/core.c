@@ -8,13 +8,13 @@
 #include "egress.h"
 #include "executor.h"
 #include "gate.h"
-#include "hooks.h"
 #include "http.h"
 #include "id.h"
 #include "inspect.h"
 #include "log.h"
 #include "loop.h"
 #include "migrate.h"
+#include "pool_hooks.h"
 #include "record.h"
 #include "store.h"
 #include "store_lock.h"
@@ -272,7 +272,7 @@ static int open_plugins(struct core *core, struct err *err)
 		.allow_missing = core->config.allow_missing };
 	if (deploy_open(&config, &core->deploy, err) < 0)
 		return -1;
-	hooks_init(deploy_pool(core->deploy), &core->hooks);
+	core->hooks = pool_hooks(deploy_pool(core->deploy));
 	return 0;
 }
 

@@ -5,10 +5,13 @@
  * same transaction, the rules are tried on it, and only after the COMMIT does it take the old one's
  * place, before any later write runs.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "change.h"
+
+#define ID_MAX 31 /* characters of a collection's id, as token claims hold it */
 
 static struct record_work *work_of(struct store_job *job)
 {
@@ -147,6 +150,9 @@ static bool take_member(struct record_work *work, struct change *change,
 			return parse_rule(work, &change->rules[i], json);
 	if (text_json_is(key, BYTES("name")))
 		return change->has_name = parse_text(work, json, &change->name);
+	/* A collection may bring its id, so that others can name it before it is there. */
+	if (text_json_is(key, BYTES("id")) && !work->collection)
+		return parse_text(work, json, &change->id);
 	if (text_json_is(key, BYTES("fields")))
 		return parse_field_list(work, change, json);
 	if (text_json_is(key, BYTES("indexes"))) {
@@ -189,6 +195,24 @@ static bool parse_change(struct record_work *work, struct change *change)
 }
 
 /* ---- is the change a good one? ---- */
+
+static void check_id(struct record_work *work, const struct change *change)
+{
+	if (work->collection)
+		return;
+	for (size_t i = 0; i < change->id.n; i++)
+		if (!isalnum((unsigned char)change->id.p[i]) && change->id.p[i] != '_') {
+			problems_add(&work->problems, BYTES("id"), "validation_match_invalid",
+				"An id has letters, digits and '_' only.");
+			return;
+		}
+	if (change->id.n > ID_MAX)
+		problems_add(&work->problems, BYTES("id"), "validation_max_text_constraint",
+			"Must be no more than %d character(s).", ID_MAX);
+	else if (schema_find(work->schema, change->id))
+		problems_add(&work->problems, BYTES("id"), "validation_not_unique",
+			"The model id is invalid or already exists.");
+}
 
 static void check_name(struct record_work *work, const struct change *change)
 {
@@ -529,13 +553,16 @@ static void start_change(struct record_work *work)
 			work, 400, "Failed to load the submitted data due to invalid formatting.");
 		return;
 	}
-	char id[ID_RECORD_BYTES + 1];
-	id_record(loop_ids(call->loop), id);
-	char *copy = arena_copy(call->arena, bytes_of(id));
-	change->id = (struct bytes){ copy, ID_RECORD_BYTES };
-	bool is_done = copy && inherit(work, change) && settle_fields(work, change) &&
+	if (!change->id.n) {
+		char id[ID_RECORD_BYTES + 1];
+		id_record(loop_ids(call->loop), id);
+		change->id =
+			(struct bytes){ arena_copy(call->arena, bytes_of(id)), ID_RECORD_BYTES };
+	}
+	bool is_done = change->id.p && inherit(work, change) && settle_fields(work, change) &&
 		       change_add_system_fields(change, call->arena);
 	if (is_done && !work->problems.n) {
+		check_id(work, change);
 		check_name(work, change);
 		check_duplicates(work, change);
 		settle_indexes(work, change);
