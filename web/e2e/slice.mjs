@@ -18,6 +18,7 @@ const calls = Number(args.calls ?? 25);
 const email = args.email ?? "operator@example.org";
 const password = args.password ?? "a long enough password";
 const pluginUrl = new URL(args["plugin-url"], base);
+const tenant = /^\/t\/([^/]+)\//.exec(pluginUrl.pathname)?.[1] ?? "default";
 const plugin = /\/api\/x\/([^/]+)/.exec(pluginUrl.pathname)?.[1];
 if (!plugin || !(calls > 0)) {
 	console.error("--plugin-url has no /api/x/PLUGIN/ in it, or --calls is no number");
@@ -56,7 +57,8 @@ try {
 		const table = page.getByRole("table", { name: "Plugins of all tenants" });
 		const headers = await table.getByRole("columnheader").allInnerTexts();
 		const at = headers.findIndex((text) => text.trim() === column);
-		const row = table.getByRole("row").filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${plugin} `) }) });
+		const name = new RegExp(`^${plugin}\\s+${tenant}\\s`);
+		const row = table.getByRole("row").filter({ has: page.getByRole("rowheader", { name }) });
 		const text = await row.locator("th, td").nth(at).innerText();
 		return Number(text.replaceAll(",", ""));
 	};
