@@ -115,7 +115,8 @@ struct audit_os {
 
 struct audit_config {
 	const char *folder;   /* data/audit, created when absent (0700); its parent must exist */
-	const char *key_path; /* data/keys/audit-seal.key, created when absent */
+	const char *key_path; /* data/keys/audit-seal.key, created when absent, with its public half
+				 .pub */
 	unsigned n_lanes;     /* 1 to AUDIT_LANES_MAX */
 	size_t segment_bytes; /* 0: AUDIT_SEGMENT_BYTES; at least 64 KiB, up to whole pages */
 	unsigned seal_interval_ms; /* 0: 50 */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,25 @@ static void free_journal(struct audit *audit)
 
 DEFER_DEFINE(struct audit *, free_journal)
 
+/* Puts the public key beside the secret one, for whoever verifies: it is not secret, and no start
+ * depends on it. */
+static void publish_key(const char *key_path, const struct sign_key *key)
+{
+	char path[PATH_MAX], text[2 * SIGN_PUBLIC_BYTES + 1];
+
+	if (snprintf(path, sizeof(path), "%s.pub", key_path) >= (int)sizeof(path))
+		return;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	bytes_hex((struct bytes){ (const char *)key->public_key, SIGN_PUBLIC_BYTES }, text);
+	text[sizeof(text) - 1] = '\n';
+	bool written = write(fd, text, sizeof(text)) == (ssize_t)sizeof(text);
+	close(fd);
+	if (!written)
+		unlink(path);
+}
+
 static int open_folder(struct audit *audit, const struct audit_config *config, struct err *err)
 {
 	if (mkdir(config->folder, 0700) != 0 && errno != EEXIST)
@@ -126,7 +146,10 @@ static int open_folder(struct audit *audit, const struct audit_config *config, s
 	audit->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (audit->wake_fd < 0)
 		return ERR_SET(err, ERR_IO, "no eventfd for the sealer");
-	return sign_key_open(config->key_path, &audit->key, err);
+	if (sign_key_open(config->key_path, &audit->key, err) != 0)
+		return -1;
+	publish_key(config->key_path, &audit->key);
+	return 0;
 }
 
 static int append_torn(struct audit_lane *lane, const char *action, struct bytes object,

@@ -51,6 +51,7 @@ struct audit_lane {
 	uint64_t sealing_at;     /* its offset there */
 	struct seal_lane sealed; /* as the newest seal has it, or as the one being made will */
 	bool has_moved;          /* since the newest seal */
+	uint64_t n_bytes_seen;   /* n_bytes at the last round */
 };
 
 struct audit {
