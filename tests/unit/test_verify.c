@@ -1,6 +1,7 @@
 /* Written by the audit module, judged by the verifier: two readings of one format. Each kind of
  * change has the one exit status that names it. */
 #include "audit.h"
+#include "hash.h"
 #include "unit.h"
 #include "verify.h"
 
@@ -248,6 +249,50 @@ static void every_flipped_bit_of_a_seal_is_a_bad_seal(void)
 	place_free(&place);
 }
 
+/* The last segment of the lane that has records. */
+static struct file last_segment(const struct place *place, unsigned lane)
+{
+	for (unsigned number = 100; number > 0; number--) {
+		char name[40], path[200];
+		snprintf(name, sizeof(name), "lane-%02u-%010u.seg", lane, number);
+		snprintf(path, sizeof(path), "%s/%s", place->folder, name);
+		if (access(path, F_OK) != 0)
+			continue;
+		struct file file = file_get(place, name);
+		if (word(file.p) != 0)
+			return file;
+		free(file.p);
+	}
+	abort();
+}
+
+/* What whoever can write the folder, but lacks the key, would do. */
+static void a_record_that_was_hashed_anew_with_all_behind_it_is_tampering(void)
+{
+	struct place place = written_place();
+	struct file file = last_segment(&place, 2);
+	size_t end = data_end(&file), at = record_at(&file, 2);
+	uint8_t *changed = malloc(file.n), head[HASH_BYTES];
+
+	memcpy(changed, file.p, file.n);
+	changed[at + 60] ^= 1; /* in a text */
+	memcpy(head, changed + at - HASH_BYTES, HASH_BYTES);
+	for (size_t length; at < end; at += length) {
+		struct hash hash;
+		length = word(changed + at + 4);
+		hash_init(&hash);
+		hash_add(&hash, head, HASH_BYTES);
+		hash_add(&hash, changed + at + 4, length - 4 - HASH_BYTES);
+		hash_end(&hash, head);
+		memcpy(changed + at + length - HASH_BYTES, head, HASH_BYTES);
+	}
+	file_put(&file, changed, file.n);
+	CU_ASSERT_EQUAL(check(&place), VERIFY_TAMPERED);
+	free(changed);
+	file_restore(&file);
+	place_free(&place);
+}
+
 static void records_in_another_order_are_a_gap(void)
 {
 	struct place place = written_place();
@@ -310,23 +355,6 @@ static void segments_in_another_place_are_a_gap_and_lost_ones_are_missing(void)
 	CU_ASSERT_EQUAL(check(&place), VERIFY_OK);
 	free(other.p), free(first.p), free(second.p), free(seals.p);
 	place_free(&place);
-}
-
-/* The last segment of the lane that has records. */
-static struct file last_segment(const struct place *place, unsigned lane)
-{
-	for (unsigned number = 100; number > 0; number--) {
-		char name[40], path[200];
-		snprintf(name, sizeof(name), "lane-%02u-%010u.seg", lane, number);
-		snprintf(path, sizeof(path), "%s/%s", place->folder, name);
-		if (access(path, F_OK) != 0)
-			continue;
-		struct file file = file_get(place, name);
-		if (word(file.p) != 0)
-			return file;
-		free(file.p);
-	}
-	abort();
 }
 
 static void a_lane_that_ends_before_its_seal_is_truncated_or_missing(void)
@@ -409,6 +437,15 @@ static void dropped_seals_are_noticed_by_records_and_by_an_anchor(void)
 	CU_ASSERT_EQUAL(check_with(&place, options, &report), VERIFY_BAD_SEAL);
 	options.key = whole.key;
 	CU_ASSERT_EQUAL(check_with(&place, options, &report), VERIFY_OK);
+	/* It is the key that the server has published. */
+	char path[120], text[65];
+	uint8_t key[32];
+	snprintf(path, sizeof(path), "%s.pub", place.key);
+	int fd = open(path, O_RDONLY);
+	CU_ASSERT_EQUAL(read(fd, text, sizeof(text)), (ssize_t)sizeof(text));
+	close(fd);
+	CU_ASSERT(bytes_unhex((struct bytes){ text, 64 }, key, 32));
+	CU_ASSERT(memcmp(key, whole.key, 32) == 0);
 	place_free(&place);
 }
 
@@ -548,6 +585,7 @@ static const struct unit_test tests[] = {
 	UNIT(an_untouched_journal_is_whole),
 	UNIT(every_flipped_bit_of_a_record_is_tampering),
 	UNIT(every_flipped_bit_of_a_seal_is_a_bad_seal),
+	UNIT(a_record_that_was_hashed_anew_with_all_behind_it_is_tampering),
 	UNIT(records_in_another_order_are_a_gap),
 	UNIT(segments_in_another_place_are_a_gap_and_lost_ones_are_missing),
 	UNIT(a_lane_that_ends_before_its_seal_is_truncated_or_missing),

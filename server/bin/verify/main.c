@@ -154,11 +154,11 @@ int main(int argc, char **argv)
 	if (result == VERIFY_UNREADABLE) {
 		fprintf(stderr, "tenon-verify: %s%s%s\n", err.message, err.os_errno ? ": " : "",
 			err.os_errno ? strerror(err.os_errno) : "");
-		return result;
+		return (int)result;
 	}
 	print_totals(&options, &report);
 	printf("result    %s (%d)\n", verify_result_name(result), (int)result);
 	if (result != VERIFY_OK)
 		print_break(&report);
-	return result;
+	return (int)result;
 }

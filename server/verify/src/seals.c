@@ -243,7 +243,10 @@ static enum verify_result walk_file(struct verify *verify)
 	if (!is_there)
 		return seal_broken(verify, VERIFY_MISSING, "a file of seals is missing");
 	while (result == VERIFY_OK && !is_over && walk->at < walk->window.size) {
+		uint64_t end = walk->end;
 		result = next_seal(verify, &is_over);
+		if (walk->end > end)
+			n_tries = 0;
 		bool is_bad = result == VERIFY_BAD_SEAL || result == VERIFY_TORN;
 		/* What is newest may have been read while it was being written. */
 		if (is_bad && verify->report->lane < 0 && n_tries++ < 3) {
