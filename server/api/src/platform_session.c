@@ -42,7 +42,7 @@ static void answer_session(struct api_request *request, const struct auth_sessio
 		{ BYTES("Content-Type"), BYTES("application/json") },
 		{ BYTES("Cache-Control"), BYTES("no-store") },
 		{ BYTES("Set-Cookie"),
-			arena_printf(request->arena, "%s=%s; Path=/; HttpOnly; SameSite=Strict%s",
+			arena_printf(request->arena, "%s=%s; Path=/platform; HttpOnly; SameSite=Strict%s",
 				SESSION_COOKIE, session->id,
 				bytes_eq(proto, BYTES("https")) ? "; Secure" : "") },
 	};
@@ -168,7 +168,7 @@ void session_sign_out(void *context)
 	struct api_request *request = context;
 	static const struct http_header headers[] = {
 		{ { "Set-Cookie", 10 },
-			{ SESSION_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
+			{ SESSION_COOKIE "=; Path=/platform; HttpOnly; SameSite=Strict; Max-Age=0",
 				sizeof SESSION_COOKIE
 					"=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0" -
 					1 } },
