@@ -123,7 +123,7 @@ static void a_spawner_that_ends_at_once_is_tried_again_more_and_more_slowly(void
 static void nonsense_from_the_spawner_ends_it(void)
 {
 	char path[] = "/tmp/test_spawn.XXXXXX";
-	static const char script[] = "printf nonsense >&3; sleep 60";
+	static const char script[] = "printf nonsense >&3; exec sleep 60";
 	int fd = mkstemp(path);
 
 	CU_ASSERT_FATAL(fd >= 0 && write(fd, script, sizeof script - 1) > 0);

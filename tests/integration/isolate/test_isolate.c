@@ -353,6 +353,8 @@ static void workers_die_with_the_spawner_and_it_comes_back(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(stat);
 	CU_ASSERT_EQUAL(fscanf(stat, "%*d (%63[^)]) %*c %d", text, &parent), 2);
 	(void)fclose(stat);
+	/* In a session of its own, a Ctrl-C at the server's terminal does not reach it. */
+	CU_ASSERT_EQUAL(getsid(parent), parent);
 	unsigned n_ready = core.n_ready;
 	uint64_t killed_ns = clock_mono_ns();
 	CU_ASSERT_EQUAL(kill(parent, SIGKILL), 0);
