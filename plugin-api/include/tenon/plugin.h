@@ -167,7 +167,7 @@ struct tenon_call_info {
 	uint32_t route_id;       /* the id that the manifest gave the route or the hook */
 	uint32_t is_superuser;   /* 1: the caller administers this tenant */
 	struct tenon_str method; /* "GET"; of a hook: "create" */
-	struct tenon_str path;   /* as in the manifest, from the slash on: "/totals" */
+	struct tenon_str path;   /* below /api/x/{plugin}: "/totals"; of a hook: empty */
 	struct tenon_str query;  /* raw, without the question mark */
 	struct tenon_str tenant;
 	struct tenon_str principal_id;         /* the signed-in user's record id; empty: nobody */
