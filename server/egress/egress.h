@@ -11,7 +11,7 @@
  *        +------- done message <-------+
  *
  * libcurl follows no redirect. Egress follows up to 3 itself, only to the scheme, host, port
- * and path prefix that the request was declared for; all others are DENIED. What goes out and what
+ * and paths that the request was declared for; all others are DENIED. What goes out and what
  * comes back is bounded in bytes and in time, counted in the callbacks.
  *
  * Threads: egress_send and egress_cancel on the sender's loop; egress_new and _free anywhere.
@@ -71,8 +71,12 @@ struct egress_request {
 	struct bytes host;   /* as declared: a name or an address, IPv6 without brackets */
 	uint16_t port;
 	struct bytes method; /* GET HEAD POST PUT PATCH DELETE OPTIONS */
-	struct bytes target; /* path and query; starts with '/', has no "." or ".." segments */
-	struct bytes target_prefix; /* a redirect is followed only to a target that starts so */
+	struct bytes
+		target; /* path and query; starts with '/', nothing of a path is escaped in it */
+	/* What the path may be, here and where a redirect leads: each is a whole path, or the
+	 * beginning of one when it ends in '*'. At least one. */
+	const struct bytes *paths;
+	size_t n_paths;
 	const struct egress_header *headers; /* a forbidden one is DENIED, not left out */
 	size_t n_headers;
 	/* Headers that the core adds itself after all checks (credentials): not subject to the list

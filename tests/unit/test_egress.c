@@ -453,6 +453,8 @@ static void on_done(struct egress_response *response)
 		loop_stop(b->loop);
 }
 
+static const struct bytes any_path = { "/*", 2 };
+
 static struct egress_request to(struct bench *b, const char *host, const char *target)
 {
 	return (struct egress_request){
@@ -462,7 +464,8 @@ static struct egress_request to(struct bench *b, const char *host, const char *t
 		.port = b->up.port,
 		.method = BYTES("GET"),
 		.target = bytes_of(target),
-		.target_prefix = BYTES("/"),
+		.paths = &any_path,
+		.n_paths = 1,
 		.timeout_ms = 3000,
 		.max_response_bytes = 8192,
 		.allowed = &b->allowed,
@@ -580,7 +583,8 @@ static void a_redirect_leads_nowhere_but_to_the_declared_upstream(void)
 		"http://127.1:%u/redirect", "https://local.test:%u/redirect", "javascript:alert(1)",
 		"http://", "///", "http:///x", "http://local.test:%u@127.0.0.1:1/",
 		"http://local.test:0/", "http://local.test:99999/", "/inside/../../other",
-		"/inside/%%2e%%2e/x", "/other", "http://LOCAL.test:%u/other", "" };
+		"/inside/%%2e%%2e/x", "/inside/..%%2fother", "/inside/%%5cother", "/inside//x",
+		"/redirect/x", "/insid", "/other", "http://LOCAL.test:%u/other", "" };
 	struct bench b;
 
 	bench_open(&b, &(struct egress_options){ .thread_index = 1 });
@@ -605,7 +609,8 @@ static void a_redirect_leads_nowhere_but_to_the_declared_upstream(void)
 		(void)snprintf(b.up.location, sizeof b.up.location, odd[i], b.up.port);
 #pragma GCC diagnostic pop
 		struct egress_request request = to(&b, "local.test", "/redirect");
-		request.target_prefix = BYTES("/redirect");
+		request.paths = (const struct bytes[]){ BYTES("/redirect"), BYTES("/inside/*") };
+		request.n_paths = 2;
 		int before = b.up.n_requests;
 		enum egress_outcome outcome = run(&b, &request);
 		bool is_refused =
@@ -777,7 +782,8 @@ static void what_a_plugin_may_not_say_is_denied(void)
 		{ BYTES("\xc3\xa9"), BYTES("a") },
 	};
 	static const char *const targets[] = { "", "x", "http://a/", "/a b", "/a\r\nX: y", "/a#b",
-		"/../a", "/a/..", "/a/%2e%2E/b", "/.", "/a/./b", "/a\\b", "/\xc3\xa9", "/a\x7f" };
+		"/../a", "/a/..", "/a/%2e%2E/b", "/.", "/a/./b", "/a//b", "/a%2fb", "/a%5Cb",
+		"/a%00", "/a\\b", "/\xc3\xa9", "/a\x7f" };
 	static const char *const methods[] = { "", "get", "CONNECT", "TRACE", "GET /x", "G\r\nET" };
 	struct bench b;
 
@@ -804,7 +810,8 @@ static void what_a_plugin_may_not_say_is_denied(void)
 	request.scheme = BYTES("file");
 	CU_ASSERT_EQUAL(run(&b, &request), EGRESS_DENIED);
 	request = to(&b, "local.test", "/v2/x");
-	request.target_prefix = BYTES("/v1/");
+	request.paths = (const struct bytes[]){ BYTES("/v1/*"), BYTES("/v2"), BYTES("/v2/x/*") };
+	request.n_paths = 3;
 	CU_ASSERT_EQUAL(run(&b, &request), EGRESS_DENIED);
 	CU_ASSERT_EQUAL(b.up.n_connections, 0);
 	bench_close(&b);

@@ -320,6 +320,19 @@ static bool copy_headers(struct arena *arena, const struct egress_header **heade
 	return copy;
 }
 
+static bool copy_paths(struct arena *arena, const struct bytes **paths, size_t n)
+{
+	struct bytes *copy = arena_alloc(arena, (n + 1) * sizeof *copy);
+
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = (*paths)[i];
+		if (!copy_text(arena, &copy[i]))
+			return false;
+	}
+	*paths = copy;
+	return copy;
+}
+
 static bool copy_request(struct egress_call *call, const struct egress_request *request)
 {
 	struct arena *arena = call->arena;
@@ -328,7 +341,7 @@ static bool copy_request(struct egress_call *call, const struct egress_request *
 	*r = *request;
 	if (!copy_text(arena, &r->tenant) || !copy_text(arena, &r->scheme) ||
 		!copy_text(arena, &r->host) || !copy_text(arena, &r->method) ||
-		!copy_text(arena, &r->target) || !copy_text(arena, &r->target_prefix) ||
+		!copy_text(arena, &r->target) || !copy_paths(arena, &r->paths, r->n_paths) ||
 		!copy_text(arena, &r->body) || !copy_headers(arena, &r->headers, r->n_headers) ||
 		!copy_headers(arena, &r->secret_headers, r->n_secret_headers))
 		return false;
@@ -357,6 +370,15 @@ static bool enter_table(struct egress *egress, struct egress_call *call)
 	return has_room;
 }
 
+static size_t paths_bytes(const struct egress_request *request)
+{
+	size_t n = (request->n_paths + 1) * sizeof *request->paths;
+
+	for (size_t i = 0; i < request->n_paths; i++)
+		n += request->paths[i].n + 1;
+	return n;
+}
+
 int egress_send(struct egress *egress, const struct egress_request *request, struct loop *loop,
 	void (*on_done)(struct egress_response *response), void *user, struct egress_handle *ret,
 	struct err *err)
@@ -376,8 +398,8 @@ int egress_send(struct egress *egress, const struct egress_request *request, str
 		return 0;
 	}
 	/* The request itself, its header lines once more, and the URLs of each hop. */
-	size_t max_bytes =
-		request->body.n + 4 * EGRESS_RULES_HEADERS_BYTES + 16 * EGRESS_RULES_TARGET_BYTES;
+	size_t max_bytes = request->body.n + paths_bytes(request) + 4 * EGRESS_RULES_HEADERS_BYTES +
+			   16 * EGRESS_RULES_TARGET_BYTES;
 	call->egress = egress;
 	call->origin = loop;
 	call->started_ns = clock_mono_ns();

@@ -85,45 +85,62 @@ bool egress_rules_is_host(struct bytes host)
 	return host.p[0] != '.' && host.p[0] != '-';
 }
 
-/* Is the segment [p, p+n) "." or "..", with any of the dots escaped? */
-static bool is_dot_segment(const char *p, size_t n)
+/* The part of target before its query. */
+static struct bytes path_of(struct bytes target)
 {
-	unsigned dots = 0;
+	const char *query = target.n ? memchr(target.p, '?', target.n) : NULL;
 
-	while (n > 0) {
-		size_t taken = 1;
-		if (n >= 3 && p[0] == '%' && p[1] == '2' && (p[2] | 0x20) == 'e')
-			taken = 3;
-		else if (*p != '.')
-			return false;
-		p += taken;
-		n -= taken;
-		dots++;
+	return (struct bytes){ target.p, query ? (size_t)(query - target.p) : target.n };
+}
+
+/* What makes two servers read one path in two ways. */
+static bool has_ambiguity(struct bytes path)
+{
+	static const char *const escapes[] = { "%2e", "%2f", "%5c", "%00" };
+
+	for (size_t i = 0; i < path.n; i++) {
+		struct bytes rest = { path.p + i, path.n - i };
+		for (size_t e = 0; e < sizeof escapes / sizeof escapes[0]; e++)
+			if (rest.n >= 3 &&
+				bytes_eq_nocase((struct bytes){ rest.p, 3 }, bytes_of(escapes[e])))
+				return true;
+		if (path.p[i] != '/')
+			continue;
+		/* The segment behind this slash. */
+		const char *next = rest.n > 1 ? memchr(rest.p + 1, '/', rest.n - 1) : NULL;
+		struct bytes segment = { rest.p + 1,
+			next ? (size_t)(next - rest.p) - 1 : rest.n - 1 };
+		if ((segment.n == 0 && next) || bytes_eq(segment, BYTES(".")) ||
+			bytes_eq(segment, BYTES("..")))
+			return true;
 	}
-	return dots == 1 || dots == 2;
+	return false;
 }
 
 bool egress_rules_is_target(struct bytes target)
 {
 	if (target.n == 0 || target.n > EGRESS_RULES_TARGET_BYTES || target.p[0] != '/')
 		return false;
-	size_t path_n = 0;
-	bool is_path = true;
 	for (size_t i = 0; i < target.n; i++) {
 		char c = target.p[i];
 		if (c <= ' ' || c >= 0x7f || c == '#' || c == '\\')
 			return false;
-		is_path = is_path && c != '?';
-		path_n += is_path;
 	}
-	for (const char *p = target.p, *end = target.p + path_n; p < end;) {
-		const char *next = memchr(p + 1, '/', (size_t)(end - p - 1));
-		size_t n = (size_t)((next ? next : end) - p);
-		if (is_dot_segment(p + 1, n - 1))
-			return false;
-		p += n;
+	return !has_ambiguity(path_of(target));
+}
+
+bool egress_rules_is_among(struct bytes target, const struct bytes *paths, size_t n_paths)
+{
+	struct bytes path = path_of(target);
+
+	for (size_t i = 0; i < n_paths; i++) {
+		struct bytes pattern = paths[i];
+		bool is_prefix = pattern.n > 0 && pattern.p[pattern.n - 1] == '*';
+		if (is_prefix ? bytes_starts_with(path, (struct bytes){ pattern.p, pattern.n - 1 })
+			      : bytes_eq(path, pattern))
+			return true;
 	}
-	return true;
+	return false;
 }
 
 const char *egress_rules_check(const struct egress_request *r)
@@ -142,7 +159,8 @@ const char *egress_rules_check(const struct egress_request *r)
 		return "metadata";
 	if (!is_method)
 		return "method";
-	if (!egress_rules_is_target(r->target) || !bytes_starts_with(r->target, r->target_prefix))
+	if (!egress_rules_is_target(r->target) || r->n_paths > EGRESS_RULES_PATHS ||
+		!egress_rules_is_among(r->target, r->paths, r->n_paths))
 		return "target";
 	if (!are_headers(r->headers, r->n_headers, false) ||
 		!are_headers(r->secret_headers, r->n_secret_headers, true))

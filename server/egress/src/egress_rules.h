@@ -10,6 +10,7 @@
 
 #include "egress.h"
 
+#define EGRESS_RULES_PATHS         256
 #define EGRESS_RULES_TARGET_BYTES  8192
 #define EGRESS_RULES_HEADERS       64
 #define EGRESS_RULES_HEADERS_BYTES (64u << 10)
@@ -20,9 +21,14 @@
 /* NULL when the request may be sent, else the reason of its denial: a static word. */
 const char *egress_rules_check(const struct egress_request *request);
 
-/* True for a path and query that may be sent: visible ASCII, '/' first, no fragment, and no "." or
- * ".." segment, however it is escaped. */
+/* True for a path and query that may be sent: visible ASCII, '/' first, no fragment, no "//", no
+ * "." or
+ * ".." segment, and no dot, slash, backslash or NUL escaped in the path: every server reads it the
+ * same way, so that what it begins with means something. */
 bool egress_rules_is_target(struct bytes target);
+
+/* True when the path of target is one of paths, or begins with one of those that end in '*'. */
+bool egress_rules_is_among(struct bytes target, const struct bytes *paths, size_t n_paths);
 
 /* True for a host that is a plain name, an IPv4 or an IPv6 address: nothing that needs decoding. */
 bool egress_rules_is_host(struct bytes host);

@@ -83,7 +83,7 @@ static const char *follow(struct egress_call *call, const char *location)
 	struct bytes whole = arena_printf(
 		call->arena, query ? "%s?%s" : "%s", target ? target : "", query ? query : "");
 	bool is_within =
-		egress_rules_is_target(whole) && bytes_starts_with(whole, r->target_prefix);
+		egress_rules_is_target(whole) && egress_rules_is_among(whole, r->paths, r->n_paths);
 	curl_free(target);
 	curl_free(query);
 	return is_within ? NULL : "redirect";
