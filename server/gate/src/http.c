@@ -104,6 +104,8 @@ static void send_upstream(struct gate_call *call, const struct plugin_upstream *
 		.port = upstream->port,
 		.method = asked->method,
 		.target = asked->path,
+		.paths = upstream->paths,
+		.n_paths = upstream->n_paths,
 		.headers = headers,
 		.n_headers = n_headers,
 		.body = asked->body,
