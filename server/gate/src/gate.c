@@ -276,6 +276,8 @@ enum gate_request_result gate_call_request(
 	case WIRE_DB_BEGIN:
 	case WIRE_DB_COMMIT:
 	case WIRE_DB_ROLLBACK:
+		if (copy.n)
+			return GATE_VIOLATION;
 		call_refuse(call, STATUS_UNSUPPORTED, "",
 			"this server has no transactions over several statements yet");
 		break;
