@@ -196,7 +196,8 @@ static void expose_workers(struct api *api, struct bytes_buf *out)
 		for (size_t i = 0; i < n; i++) {
 			uint64_t value;
 			memcpy(&value, (const char *)&list[i] + worker_columns[c].at, sizeof value);
-			/* Names of tenants and plugins need no escaping: they are a-z, 0-9 and '-'. */
+			/* Names of tenants and plugins need no escaping: they are a-z, 0-9 and '-'.
+			 */
 			(void)bytes_buf_appendf(out, "%s{tenant=\"%s\",plugin=\"%s\"} %llu\n",
 				worker_columns[c].name, list[i].tenant, list[i].plugin,
 				(unsigned long long)value);

@@ -23,6 +23,13 @@ struct plugin_series {
 	struct metrics_series calls, errors, latency;
 };
 
+/* What a plugin's totals were at the last tick; lane 0's alone. */
+struct plugin_totals {
+	char tenant[TENANT_NAME_MAX + 1];
+	char plugin[PLUGIN_ID_MAX + 1];
+	uint64_t calls, errors;
+};
+
 struct event_stream {
 	struct api_lane *lane;
 	struct http_stream *http; /* NULL: the place is free */
@@ -50,6 +57,9 @@ struct api {
 	struct log_source log;
 	int64_t started_us;
 
+	struct plugin_totals totals[PLUGIN_SERIES]; /* of the last tick, lane 0's alone */
+	size_t n_totals;
+
 	struct metrics *metrics;
 	struct metrics_rollup *rollup;
 	struct metrics_series by_class[6]; /* by status / 100 */
@@ -68,7 +78,8 @@ extern const size_t api_n_server_routes, api_n_tenant_routes;
 /* pipeline.c */
 int64_t pipeline_on_headers(void *context, struct http_request *http);
 void pipeline_on_request(void *context, struct http_request *http);
-void pipeline_on_done(void *context, struct http_request *http, unsigned status, uint64_t sent_bytes);
+void pipeline_on_done(
+	void *context, struct http_request *http, unsigned status, uint64_t sent_bytes);
 void pipeline_make_error(void *context, struct http_request *http, unsigned status,
 	const char *message, struct bytes_buf *out);
 

@@ -80,6 +80,11 @@ void overview_write_audit(struct api *api, struct text_json_writer *json)
 	text_json_end_object(json);
 }
 
+static uint64_t n_errors(const struct deploy_status *status)
+{
+	return status->n_failed + status->n_deadline + status->n_crashed;
+}
+
 static void write_plugin(
 	struct api *api, const struct deploy_status *status, struct text_json_writer *json)
 {
@@ -88,7 +93,6 @@ static void write_plugin(
 
 	clock_format(status->since_wall_us, since);
 	bool has_p95 = figures_plugin_p95(api, status->tenant, status->plugin, &p95_us, &n_timed);
-	text_json_begin_object(json);
 	text_json_write_key(json, BYTES("tenant"));
 	text_json_write_string(json, bytes_of(status->tenant));
 	text_json_write_key(json, BYTES("id"));
@@ -109,7 +113,7 @@ static void write_plugin(
 	text_json_write_key(json, BYTES("calls"));
 	text_json_write_uint64(json, status->n_calls);
 	text_json_write_key(json, BYTES("errors"));
-	text_json_write_uint64(json, status->n_failed + status->n_deadline + status->n_crashed);
+	text_json_write_uint64(json, n_errors(status));
 	text_json_write_key(json, BYTES("crashes"));
 	text_json_write_uint64(json, status->n_worker_ends);
 	text_json_write_key(json, BYTES("denials"));
@@ -123,7 +127,6 @@ static void write_plugin(
 	text_json_write_uint64(json, status->rss_bytes);
 	text_json_write_key(json, BYTES("startedAt"));
 	text_json_write_string(json, bytes_of(since));
-	text_json_end_object(json);
 }
 
 void overview_write_plugins(struct api *api, struct bytes tenant, struct text_json_writer *json)
@@ -133,10 +136,61 @@ void overview_write_plugins(struct api *api, struct bytes tenant, struct text_js
 
 	text_json_begin_array(json);
 	if (api->config.deploy && deploy_list(api->config.deploy, tenant, &list, &n, NULL) == 0)
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			text_json_begin_object(json);
 			write_plugin(api, &list[i], json);
+			text_json_end_object(json);
+		}
 	free(list);
 	text_json_end_array(json);
+}
+
+/* The totals of the last tick, {0} for a plugin that was not there or does not fit. */
+static struct plugin_totals last_totals(const struct api *api, const struct deploy_status *status)
+{
+	for (size_t i = 0; i < api->n_totals; i++)
+		if (strcmp(api->totals[i].plugin, status->plugin) == 0 &&
+			strcmp(api->totals[i].tenant, status->tenant) == 0)
+			return api->totals[i];
+	return (struct plugin_totals){ .calls = status->n_calls, .errors = n_errors(status) };
+}
+
+/* As overview_write_plugins, with what came since the last tick; totals begin anew with a new
+ * server only. */
+static void write_tick_plugins(struct api *api, struct text_json_writer *json)
+{
+	struct deploy_status *list = NULL;
+	size_t n = 0;
+
+	text_json_begin_array(json);
+	if (api->config.deploy &&
+		deploy_list(api->config.deploy, (struct bytes){ 0 }, &list, &n, NULL) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct plugin_totals last = last_totals(api, &list[i]);
+		uint64_t errors = n_errors(&list[i]);
+		text_json_begin_object(json);
+		write_plugin(api, &list[i], json);
+		text_json_write_key(json, BYTES("callsDelta"));
+		text_json_write_uint64(
+			json, list[i].n_calls > last.calls ? list[i].n_calls - last.calls : 0);
+		text_json_write_key(json, BYTES("errorsDelta"));
+		text_json_write_uint64(json, errors > last.errors ? errors - last.errors : 0);
+		text_json_end_object(json);
+	}
+	text_json_end_array(json);
+
+	api->n_totals = n < PLUGIN_SERIES ? n : PLUGIN_SERIES;
+	for (size_t i = 0; i < api->n_totals; i++) {
+		struct plugin_totals *totals = &api->totals[i];
+		(void)bytes_to_string(
+			bytes_of(list[i].tenant), totals->tenant, sizeof totals->tenant);
+		(void)bytes_to_string(
+			bytes_of(list[i].plugin), totals->plugin, sizeof totals->plugin);
+		totals->calls = list[i].n_calls;
+		totals->errors = n_errors(&list[i]);
+	}
+	free(list);
 }
 
 /* ["seccomp","landlock"] out of "seccomp, landlock" */
@@ -235,12 +289,9 @@ static void write_figure(struct api *api, struct text_json_writer *json, int64_t
 	const char *name, const char *key, double scale)
 {
 	struct last_second last = { .json = json, .key = key, .scale = scale };
-	bool has_key = json->has_key;
-
-	(void)has_key;
 	text_json_write_key(json, bytes_of(name));
 	metrics_rollup_read(api->rollup, now_s - 2, write_last, &last);
-	if (json->has_key)
+	if (json->has_key) /* the rollup has no second yet */
 		text_json_write_int64(json, 0);
 }
 
@@ -271,7 +322,7 @@ static void write_tick(struct api *api, int64_t now_s, struct bytes_buf *out)
 	text_json_write_key(&json, BYTES("audit"));
 	overview_write_audit(api, &json);
 	text_json_write_key(&json, BYTES("plugins"));
-	overview_write_plugins(api, (struct bytes){ 0 }, &json);
+	write_tick_plugins(api, &json);
 	text_json_end_object(&json);
 }
 

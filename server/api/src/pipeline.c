@@ -286,7 +286,8 @@ void pipeline_on_request(void *context, struct http_request *http)
 
 /* ---- what the listener refuses itself ---- */
 
-void pipeline_on_done(void *context, struct http_request *http, unsigned status, uint64_t sent_bytes)
+void pipeline_on_done(
+	void *context, struct http_request *http, unsigned status, uint64_t sent_bytes)
 {
 	struct api *api = context;
 	struct api_lane *lane = &api->lanes[loop_index(http_loop(http))];

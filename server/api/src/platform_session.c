@@ -41,10 +41,10 @@ static void answer_session(struct api_request *request, const struct auth_sessio
 	struct http_header headers[] = {
 		{ BYTES("Content-Type"), BYTES("application/json") },
 		{ BYTES("Cache-Control"), BYTES("no-store") },
-		{ BYTES("Set-Cookie"),
-			arena_printf(request->arena, "%s=%s; Path=/platform; HttpOnly; SameSite=Strict%s",
-				SESSION_COOKIE, session->id,
-				bytes_eq(proto, BYTES("https")) ? "; Secure" : "") },
+		{ BYTES("Set-Cookie"), arena_printf(request->arena,
+					       "%s=%s; Path=/platform; HttpOnly; SameSite=Strict%s",
+					       SESSION_COOKIE, session->id,
+					       bytes_eq(proto, BYTES("https")) ? "; Secure" : "") },
 	};
 	struct bytes_buf body;
 

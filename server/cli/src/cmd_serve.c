@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "clock.h"
 #include "log.h"
+#include "sandbox.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum {
 	OPTION_DEMO,
 	OPTION_LOG_LEVEL,
 	OPTION_EGRESS_ALLOW,
+	OPTION_ALLOW_MISSING,
 	OPTIONS
 };
 
@@ -64,6 +66,33 @@ static void wait_for_signal(const sigset_t *signals)
 		;
 	(void)signal(signal_number, SIG_DFL);
 	(void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+/* "cgroup,user-namespace" as a mask of layers. False having told which word is none. */
+static bool parse_layers(const char *text, uint32_t *ret_mask)
+{
+	struct bytes rest = bytes_of(text);
+
+	*ret_mask = 0;
+	while (rest.n > 0) {
+		const char *comma = memchr(rest.p, ',', rest.n);
+		struct bytes word = { rest.p, comma ? (size_t)(comma - rest.p) : rest.n };
+		unsigned layer = 0;
+		while (layer < SANDBOX_LAYERS &&
+			!bytes_eq_string(word, sandbox_layer_name((enum sandbox_layer)layer)))
+			layer++;
+		if (layer == SANDBOX_LAYERS) {
+			fprintf(stderr,
+				"tenon: there is no sandbox layer '%.*s'; tenon doctor lists "
+				"them\n",
+				(int)word.n, word.p);
+			return false;
+		}
+		*ret_mask |= SANDBOX_BIT(layer);
+		rest = comma ? (struct bytes){ comma + 1, rest.n - word.n - 1 }
+			     : (struct bytes){ 0 };
+	}
+	return true;
 }
 
 static int serve(const struct core_config *config, bool is_demo)
@@ -134,6 +163,10 @@ int command_serve(int argc, char **argv)
 			"private networks that plugins' upstreams may be in: \"10.1.0.0/16:443 "
 			"...\"",
 			NULL },
+		[OPTION_ALLOW_MISSING] = { "--allow-missing", "LAYERS",
+			"sandbox layers that this machine may lack, as \"cgroup\"; never the ones "
+			"that hold",
+			NULL },
 	};
 	char address[64];
 	uint64_t n_loops;
@@ -167,6 +200,9 @@ int command_serve(int argc, char **argv)
 		fprintf(stderr, "tenon: --log-level is debug, info, warn or error\n");
 		return 2;
 	}
+	if (options[OPTION_ALLOW_MISSING].value &&
+		!parse_layers(options[OPTION_ALLOW_MISSING].value, &config.allow_missing))
+		return 2;
 	log_set_level(level);
 	config.n_loops = (unsigned)n_loops;
 	return serve(&config, options[OPTION_DEMO].value != NULL);
