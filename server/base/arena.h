@@ -2,7 +2,7 @@
  * arena.h - memory that is given back all at once
  *
  * A request, a job or a parse takes its small pieces from one arena and frees none of them; the
- * arena's owner resets or frees it at the end. Chunks grow with use, up to the maximum it was born with.
+ * arena's owner resets or frees it at the end. Chunks grow with use, up to a maximum set at birth.
  *
  * Threads: none inside. Memory: everything allocated lives until arena_reset or arena_free.
  */

@@ -34,7 +34,7 @@ bool bytes_eq_nocase(struct bytes a, struct bytes b);
 bool bytes_starts_with(struct bytes a, struct bytes prefix);
 /* Order by bytes, then by length: <0, 0, >0 as memcmp. */
 int bytes_cmp(struct bytes a, struct bytes b);
-/* True when both have the same length and content; the time does not depend on where they differ. */
+/* True when both have the same length and content; takes the same time wherever they differ. */
 bool bytes_eq_secret(struct bytes a, struct bytes b);
 
 /* Parses an unsigned decimal number with nothing around it: no sign, no space, no leading zero but
@@ -63,7 +63,7 @@ void bytes_buf_fini(struct bytes_buf *buf);
 /* Forgets the content and the failure, keeps the memory. */
 void bytes_buf_clear(struct bytes_buf *buf);
 
-/* Each append returns false, and changes nothing but failed, when the buffer may not grow that far. */
+/* Each append returns false, and changes nothing but failed, when it would pass the maximum. */
 bool bytes_buf_append(struct bytes_buf *buf, struct bytes data);
 bool bytes_buf_append_string(struct bytes_buf *buf, const char *string);
 bool bytes_buf_append_byte(struct bytes_buf *buf, char byte);

@@ -18,7 +18,7 @@
 /* A deadline that never comes. */
 #define CLOCK_NEVER UINT64_MAX
 
-/* Nanoseconds of the monotonic clock, from an origin that is the same for all processes of this boot. */
+/* Nanoseconds of the monotonic clock; all processes of one boot share its origin. */
 uint64_t clock_mono_ns(void);
 /* Microseconds since 1970-01-01 00:00 UTC. */
 int64_t clock_wall_us(void);

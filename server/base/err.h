@@ -1,11 +1,13 @@
 /*
  * err.h - what went wrong on our side, filled once where it happened
  *
- * A function's own outcomes (not found, denied, exceeded) are an enum of that function. What is left
- * is a fault: the function returns -1 and *err says what failed. A fault travels untouched to the
- * edge, where it becomes a log line and a 500 with the trace id; it never reaches a client as text.
+ * A function's own outcomes (not found, denied, exceeded) are an enum of that function. What is
+ * left is a fault: the function returns -1 and *err says what failed. A fault travels untouched to
+ * the edge, where it becomes a log line and a 500 with the trace id; it never reaches a client as
+ * text.
  *
- * Threads: none inside. Memory: the caller owns the struct, usually on its stack; {0} is "no fault".
+ * Threads: none inside.
+ * Memory:  the caller owns the struct, usually on its stack; {0} is "no fault".
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
@@ -30,12 +32,12 @@ struct err {
 	char message[232];
 };
 
-/* Fills *err (which may be NULL) and evaluates to -1, so that a fault reads: return ERR_SET(err, ...). */
+/* Fills *err (which may be NULL) and evaluates to -1: a fault reads return ERR_SET(err, ...). */
 #define ERR_SET(err, code, ...) err_set((err), (code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Use ERR_SET. Keeps errno as it was and copies it into *err for ERR_IO. Returns -1. */
-int err_set(struct err *err, enum err_code code, const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+int err_set(struct err *err, enum err_code code, const char *file, int line, const char *format,
+	...) __attribute__((format(printf, 5, 6)));
 
 /* The code as a lower-case word for logs, for example "corrupt". Never NULL. */
 const char *err_name(enum err_code code);

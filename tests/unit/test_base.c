@@ -12,7 +12,8 @@ static void decimal_numbers_parse_without_wrapping(void)
 	uint64_t n = 7;
 
 	CU_ASSERT(bytes_parse_u64(BYTES("0"), UINT64_MAX, &n) && n == 0);
-	CU_ASSERT(bytes_parse_u64(BYTES("18446744073709551615"), UINT64_MAX, &n) && n == UINT64_MAX);
+	CU_ASSERT(
+		bytes_parse_u64(BYTES("18446744073709551615"), UINT64_MAX, &n) && n == UINT64_MAX);
 	n = 7;
 	CU_ASSERT(!bytes_parse_u64(BYTES("18446744073709551616"), UINT64_MAX, &n));
 	CU_ASSERT(!bytes_parse_u64(BYTES("99999999999999999999"), UINT64_MAX, &n));

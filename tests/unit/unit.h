@@ -18,7 +18,7 @@ struct unit_test {
 /* A row of the table: the function's name is the claim. */
 #define UNIT(function)                                                                             \
 	{                                                                                          \
-		#function, function                                                                \
+		.claim = #function, .run = function                                                \
 	}
 
 /* Runs the table. Returns the exit status of the program: 0 only when every claim held. */

@@ -42,6 +42,7 @@ void clock_format(int64_t wall_us, char out[static CLOCK_TEXT_BYTES])
 	/* Clamped above, so every part has its width; the modulos tell the compiler the same. */
 	(void)snprintf(out, CLOCK_TEXT_BYTES, "%04u-%02u-%02u %02u:%02u:%02u.%03uZ",
 		(unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)(tm.tm_mon + 1) % 100u,
-		(unsigned)tm.tm_mday % 100u, (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
-		(unsigned)tm.tm_sec % 100u, (unsigned)(rest_us / 1000) % 1000u);
+		(unsigned)tm.tm_mday % 100u, (unsigned)tm.tm_hour % 100u,
+		(unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u,
+		(unsigned)(rest_us / 1000) % 1000u);
 }

@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int err_set(struct err *err, enum err_code code, const char *file, int line, const char *format, ...)
+int err_set(
+	struct err *err, enum err_code code, const char *file, int line, const char *format, ...)
 {
 	int saved_errno = errno;
 	va_list args;

@@ -79,8 +79,9 @@ static void find_digits(double value, struct decimal *d)
 	int exponent;
 	bool is_power_of_two = frexp(value, &exponent) == 0.5;
 
-	/* Up to 15 digits a shorter decimal only shows as zeros at the end of a longer one; but below the
-	 * smallest normal number doubles lie so far apart that the lengths have to be tried one by one. */
+	/* Up to 15 digits a shorter decimal only shows as zeros at the end of a longer one; but
+	 * below the smallest normal number doubles lie so far apart that the lengths have to be
+	 * tried one by one. */
 	for (int precision = value < 0x1p-1022 ? 0 : 14; precision <= 16; precision++) {
 		(void)snprintf(text, sizeof text, "%.*e", precision, value);
 		if (strtod(text, NULL) == value ||

@@ -318,8 +318,7 @@ static void the_canary_is_refused_55_times_of_55(void)
 	begin(&life, CANARY);
 	CU_ASSERT_FATAL(receives(&life.core, WIRE_READY, 0));
 	call(&life.core, 0, WIRE_KIND_ROUTE, 1);
-	CU_ASSERT(answers(
-		&life.core, 0, BYTES("{\"attempts\":55,\"refused\":55,\"allowed\":[]}")));
+	CU_ASSERT(answers(&life.core, 0, BYTES("{\"attempts\":55,\"refused\":55,\"allowed\":[]}")));
 	kill_and_wait(&life);
 }
 
