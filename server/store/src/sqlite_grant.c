@@ -15,6 +15,7 @@
 #include "sqlite_conn.h"
 
 #define PROGRESS_OPS         1000        /* some 20 to 100 us between two looks at the clock */
+#define FOREIGN_PROGRESS_OPS 10          /* one of them may build a text of 1 MB: some ms */
 #define FOREIGN_MEMORY_BYTES (32u << 20) /* for one statement's rows, sorts and temporary trees */
 #define FOREIGN_TEXT_BYTES   100000
 
@@ -152,6 +153,8 @@ void store_set_grant(struct store_conn *conn, const struct store_grant *grant)
 	memory_set_budget(grant ? FOREIGN_MEMORY_BYTES : 0);
 	if (!grant != had_one)
 		return;
+	sqlite3_progress_handler(
+		conn->db, grant ? FOREIGN_PROGRESS_OPS : PROGRESS_OPS, on_progress, conn);
 	for (int i = 0; i < LIMITS_MAX; i++)
 		sqlite3_limit(conn->db, limits[i][0], grant ? limits[i][1] : conn->own_limits[i]);
 }

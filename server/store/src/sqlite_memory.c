@@ -64,9 +64,12 @@ static int mem_size(void *p)
 	return p ? (int)malloc_usable_size(p) : 0;
 }
 
+/* A text that grows near its limit grows by single characters: whole pages keep that from being a
+ * copy each time. */
 static int mem_roundup(int n)
 {
-	return (n + 7) & ~7;
+	int unit = n < 32768 ? 8 : 4096;
+	return (n + unit - 1) & ~(unit - 1);
 }
 
 static int mem_init(void *unused)
