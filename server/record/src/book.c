@@ -141,7 +141,6 @@ struct record_work *work_new(struct record_call *call, void (*start)(struct reco
 			.arena = call->arena } };
 	work->job.loop = call->loop;
 	work->job.deadline_ns = call->deadline_ns;
-	clock_format(work->environment.now_us, work->now);
 	call->work = work;
 	return work;
 }
@@ -235,6 +234,13 @@ bool work_answer_outcome(struct record_work *work)
 	else
 		work_answer(work, 500, "Something went wrong while processing your request.");
 	return true;
+}
+
+const char *work_now(struct record_work *work)
+{
+	if (!work->now[0])
+		clock_format(work->environment.now_us, work->now);
+	return work->now;
 }
 
 bool work_is_superuser(const struct record_work *work)

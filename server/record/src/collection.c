@@ -467,9 +467,9 @@ static enum store_outcome run_change(struct store_job *job, struct store_conn *c
 	if (outcome == STORE_OK && !change)
 		outcome = collection_drop(conn, work->collection);
 	else if (outcome == STORE_OK && work->collection)
-		outcome = collection_alter(conn, work->collection, change, work->now);
+		outcome = collection_alter(conn, work->collection, change, work_now(work));
 	else if (outcome == STORE_OK)
-		outcome = collection_insert(conn, change, work->now);
+		outcome = collection_insert(conn, change, work_now(work));
 	if (outcome == STORE_OK)
 		outcome = schema_bump(conn);
 	if (outcome != STORE_OK)

@@ -106,6 +106,8 @@ void work_answer_problems(struct record_work *work, const char *message);
 /* Ends the call by what a job came to, if it is anything but STORE_OK or a refusal of run's own.
  * True when it did (also when the call begins again). */
 bool work_answer_outcome(struct record_work *work);
+/* When the call began, as records carry it. */
+const char *work_now(struct record_work *work);
 bool work_is_superuser(const struct record_work *work);
 
 /* 403 when the rule is for superusers only and the viewer is none: true when answered. */

@@ -606,7 +606,7 @@ static void set_autodates(struct record_work *work, bool is_create)
 		if (field->type == FIELD_AUTODATE &&
 			(is_create ? field->on_create || field->on_update : field->on_update))
 			work->values[i] =
-				(struct value){ .is_set = true, .text = bytes_of(work->now) };
+				(struct value){ .is_set = true, .text = bytes_of(work_now(work)) };
 	}
 }
 

@@ -32,7 +32,7 @@ static const char *const reader_pragmas[] = {
 	"PRAGMA cell_size_check=ON",
 	"PRAGMA mmap_size=0",
 	"PRAGMA temp_store=MEMORY",
-	"PRAGMA cache_size=-2048",
+	"PRAGMA cache_size=-4096",
 	"PRAGMA query_only=ON",
 	"PRAGMA wal_autocheckpoint=0",
 };
