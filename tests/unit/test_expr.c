@@ -259,7 +259,10 @@ static void the_request_is_asked(void)
 		{ "@request.query.q:isset = true", "" },
 		{ "@request.headers.x_key = 'token'", "12345" },
 		{ "@request.method = 'GET'", "12345" }, { "@request.context = 'default'", "12345" },
-		{ "@request.auth.nosuch = ''", "12345" }, { "@request.body.n > 1", "" });
+		{ "@request.auth.nosuch = ''", "12345" }, { "@request.body.n > 1", "" },
+		{ "author.team.name = @request.query.q", "345" },
+		{ "author.team.name != @request.query.q", "12" },
+		{ "author.name = author.team.name", "35" });
 
 	state.auth_id = "u1";
 	state.auth_collection = "c_users";
