@@ -31,6 +31,7 @@
 #define DISCARD_MOST_BYTES (64 * 1024)
 /* A body's announced length is only believed so far. */
 #define BODY_FIRST_BYTES (64 * 1024)
+#define WAIT_TRY_EVERY   32  /* runs; see is_worth_waiting */
 #define FDS_RESERVED     256 /* of the process's limit, for everything but connections */
 
 void lane_make_due(struct lane *lane)
@@ -152,7 +153,8 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
 	return MHD_YES;
 }
 
-/* The whole request is there; or its connection was resumed because the answer is. */
+/* The whole request is there; or the library asks again because the answer is, or because it asks
+ * whenever it runs. An unanswered request is not suspended yet: run_daemon does that. */
 static enum MHD_Result finish(struct http_request *request)
 {
 	struct connection *connection = request->connection;
@@ -163,14 +165,14 @@ static enum MHD_Result finish(struct http_request *request)
 		connection_enter(connection, PHASE_HANDLER, 0);
 		handler->on_request(handler->context, request);
 		if (!request->is_answered) {
-			connection_suspend(connection);
+			link_append(&request->lane->handed, &connection->link);
 			request->in_library = false;
 			if (connection->is_half_closed)
 				request_abort(request);
 			return MHD_YES;
 		}
 	}
-	return request->is_answered ? answer_queue(request) : MHD_NO;
+	return request->is_answered ? answer_queue(request) : MHD_YES;
 }
 
 static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, const char *url,
@@ -214,7 +216,12 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		return; /* an orphan belongs to whoever answers it */
 	struct connection *connection = request->connection;
 
-	if (!request->is_queued && request->status == 0) {
+	if (request->is_handed && !request->is_answered && request_orphan(request))
+		return;
+	if (request->is_answered && !request->is_queued) {
+		request->status = 0;
+		request->sent_bytes = 0;
+	} else if (!request->is_queued && request->status == 0) {
 		/* Refused by the library itself, or not answered at all. */
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
@@ -278,6 +285,28 @@ static int wait_ms(const struct lane *lane)
 	return (int)((lane->run_at_ns - loop_now_ns(lane->loop)) / CLOCK_NS_PER_MS) + 1;
 }
 
+/*
+ * A request that its handler has not answered at once has to be suspended, which costs two system
+ * calls for the library's epoll set and a vain read afterwards. When it is answered within the same
+ * iteration of the loop, as most are under load, all three can be spared: between two runs of the
+ * daemon nothing can happen to its connection. Waiting costs an empty iteration when the answer
+ * does not come, so a score of the last outcomes decides, and now and then a run tries.
+ */
+static bool is_worth_waiting(struct lane *lane)
+{
+	return lane->wait_score > 0 || lane->n_runs++ % WAIT_TRY_EVERY == 0;
+}
+
+/* Suspends what was handed over and is not answered; cost is what the score loses for each. */
+static void suspend_handed(struct lane *lane, int cost)
+{
+	while (!link_is_empty(&lane->handed)) {
+		connection_suspend(link_connection(lane->handed.next));
+		if (lane->wait_score > -WAIT_SCORE_MOST)
+			lane->wait_score -= cost;
+	}
+}
+
 static int run_daemon(struct loop_hook *hook)
 {
 	struct lane *lane = (struct lane *)(void *)((char *)hook - offsetof(struct lane, hook));
@@ -288,9 +317,14 @@ static int run_daemon(struct loop_hook *hook)
 	lane->is_due = false;
 	lane->run_at_ns = CLOCK_NEVER;
 	lane->n_fruitless++;
+	suspend_handed(lane, 1);
 	MHD_run(lane->daemon);
-	if (lane->is_due)
+	if (!is_worth_waiting(lane))
+		suspend_handed(lane, 0);
+	if (lane->is_due || !link_is_empty(&lane->handed)) {
+		lane->is_due = true;
 		return 0;
+	}
 	if (MHD_get_timeout(lane->daemon, &timeout_ms) != MHD_YES)
 		return -1;
 	if (timeout_ms == 0 && lane->n_fruitless <= FRUITLESS_MOST) {
@@ -421,6 +455,7 @@ static int lane_open(
 	lane->loop = loop;
 	link_init(&lane->waiting);
 	link_init(&lane->heads);
+	link_init(&lane->handed);
 	link_init(&lane->suspended);
 	link_init(&lane->streaming);
 	lane->quiesce.deliver = quiesce_lane;
@@ -510,28 +545,15 @@ unsigned http_in_flight(const struct http *http)
 /* The connection ends now; its request, if the handler has it, stays until it is answered. */
 static void let_go(struct connection *connection)
 {
-	struct http_request *request = connection->request;
-	const struct http_handler *handler = &connection->lane->http->handler;
-
-	if (!request->is_answered) {
-		request_detach(request);
-		request_abort(request);
-	}
-	if (!request->is_answered) {
-		handler->on_done(handler->context, request, 0, 0);
-		atomic_fetch_sub_explicit(
-			&connection->lane->counts.in_flight, 1, memory_order_relaxed);
-		request->connection = NULL;
-		connection->request = NULL;
-		connection->lane->http->n_orphans++;
-	}
+	if (!connection->request->is_answered)
+		request_orphan(connection->request);
 	if (connection->is_suspended)
 		connection_resume(connection);
 }
 
 static void lane_close(struct lane *lane)
 {
-	struct link *const lists[] = { &lane->suspended, &lane->streaming };
+	struct link *const lists[] = { &lane->handed, &lane->suspended, &lane->streaming };
 
 	if (!lane->daemon)
 		return;

@@ -136,14 +136,23 @@ enum MHD_Result answer_queue(struct http_request *request)
 	return result;
 }
 
-/* The request is not on the library's stack: wake its connection, so that the library asks. */
-static void deliver(struct http_request *request)
+void answer_deliver(struct http_request *request)
 {
-	if (!request->in_library && request->connection->is_suspended)
-		connection_resume(request->connection);
+	struct connection *connection = request->connection;
+
+	if (request->in_library)
+		return;
+	if (connection->is_suspended) {
+		connection_resume(connection);
+		return;
+	}
+	link_remove(&connection->link); /* handed over, not suspended yet */
+	if (connection->lane->wait_score < WAIT_SCORE_MOST)
+		connection->lane->wait_score++;
+	lane_make_due(connection->lane);
 }
 
-/* The listener is closed, its connections are gone. */
+/* The connection is gone, perhaps the whole listener. */
 static void respond_as_orphan(struct http_request *request, const struct http_answer *answer)
 {
 	struct http *http = request->lane->http;
@@ -151,8 +160,7 @@ static void respond_as_orphan(struct http_request *request, const struct http_an
 	if (answer->body_kind == HTTP_BODY_FREE)
 		free((void *)(uintptr_t)answer->body.p);
 	request_free(request);
-	http->n_orphans--;
-	if (http->is_closed && http->n_orphans == 0)
+	if (atomic_fetch_sub(&http->n_orphans, 1) == 1 && http->is_closed)
 		free(http);
 }
 
@@ -172,5 +180,5 @@ void http_respond(struct http_request *request, const struct http_answer *answer
 		answer_add_common(request, response, answer->close);
 	}
 	set_answer(request, answer->status, response, answer->body.n);
-	deliver(request);
+	answer_deliver(request);
 }

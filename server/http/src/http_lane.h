@@ -26,7 +26,9 @@
 
 #define LANE_MIN_RATE_BYTES 8192 /* a second: slower bodies and slower readers are cut off */
 /* How long a client has to read a refusal before its socket is closed. */
-#define LINGER_MS 1000
+#define LINGER_MS       1000
+
+#define WAIT_SCORE_MOST 64
 
 struct link {
 	struct link *prev, *next; /* NULL when in no list */
@@ -49,9 +51,12 @@ struct lane {
 	bool is_draining, is_closing;
 	unsigned n_fruitless; /* runs of the daemon without a call into our code, one after the
 				 other */
+	int wait_score;  /* of -WAIT_SCORE_MOST to it: are answers given within one iteration? */
+	unsigned n_runs; /* of the daemon with the score at or below 0 */
 	unsigned n_connections, connection_limit;
 	struct link waiting;   /* connections without a request line, the oldest first */
 	struct link heads;     /* connections whose headers are not complete, the oldest first */
+	struct link handed;    /* connections whose request was handed over in the last run */
 	struct link suspended; /* connections that wait for an answer, the oldest first */
 	struct link streaming; /* connections that are streams */
 	struct http_request *free_requests;
@@ -69,7 +74,7 @@ struct http {
 	/* Whether the library's buffers are laid out as http_head.c expects. */
 	bool knows_layout;
 	unsigned n_lanes;
-	unsigned n_orphans; /* requests that outlive http_close */
+	atomic_uint n_orphans; /* requests without an answer that outlived their connection */
 	atomic_bool is_quiesced;
 	bool is_closed;
 	struct lane lanes[];
@@ -211,6 +216,9 @@ struct http_request *request_new(struct connection *connection);
 void request_free(struct http_request *request);
 /* Takes the trace id out of the traceparent header, or makes one. */
 void request_set_trace_id(struct http_request *request);
+/* The connection of a request that the handler has not answered yet ends: tells the handler, and
+ * parts the two. False when the handler answered upon that, and nothing is left to part. */
+bool request_orphan(struct http_request *request);
 /* Copies all that borrows from the library's memory into the arena. */
 void request_detach(struct http_request *request);
 /* Tells the owner that the client has gone, once. */
@@ -227,6 +235,8 @@ unsigned head_read(struct http_request *request, const char *method, const char 
 /* ---- http_answer.c ---- */
 /* Gives the stored answer to the library. MHD_NO: close the connection. */
 enum MHD_Result answer_queue(struct http_request *request);
+/* The answer is stored: makes the library ask for it, unless it is just asking. */
+void answer_deliver(struct http_request *request);
 /* Prepares an error answer of the listener's own, which closes the connection. */
 void answer_refuse(struct http_request *request, unsigned status, const char *message);
 /* Adds a header, unless it is one that is ours or malformed. */

@@ -109,6 +109,25 @@ void request_abort(struct http_request *request)
 		on_abort(request, request->abort_context);
 }
 
+bool request_orphan(struct http_request *request)
+{
+	struct connection *connection = request->connection;
+	const struct http_handler *handler = &request->lane->http->handler;
+
+	request_abort(request);
+	if (request->is_answered)
+		return false;
+	request_detach(request);
+	handler->on_done(handler->context, request, 0, 0);
+	atomic_fetch_sub_explicit(&request->lane->counts.in_flight, 1, memory_order_relaxed);
+	atomic_fetch_add(&request->lane->http->n_orphans, 1);
+	link_remove(&connection->link);
+	connection->phase = PHASE_LEAVING;
+	connection->request = NULL;
+	request->connection = NULL;
+	return true;
+}
+
 /* ---- what a handler may ask ---- */
 struct loop *http_loop(const struct http_request *request)
 {

@@ -85,8 +85,7 @@ struct http_stream *http_stream_open(struct http_request *request, unsigned stat
 	request->stream = stream;
 	struct connection *connection = request->connection;
 
-	if (!request->in_library && connection->is_suspended)
-		connection_resume(connection);
+	answer_deliver(request);
 	connection_enter(connection, PHASE_STREAM, 0);
 	link_append(&connection->lane->streaming, &connection->link);
 	return stream;
