@@ -292,10 +292,14 @@ void metrics_get(void *context)
 
 /* ---- /platform/metrics/range ---- */
 
+/* Quantiles are kept in milliseconds and told in microseconds. */
+#define US_PER_MS 1000.0
+
 struct range {
 	struct text_json_writer *json;
-	const char *prefix; /* of the column's key */
+	const char *key; /* of the column */
 	double scale;
+	bool is_latency; /* 0 means that nothing was measured */
 	bool is_found;
 };
 
@@ -305,19 +309,25 @@ static void write_column(
 	struct range *range = user;
 
 	(void)last_s;
-	if (!bytes_eq_string(key, range->prefix))
+	if (!bytes_eq_string(key, range->key))
 		return;
 	range->is_found = true;
 	text_json_begin_array(range->json);
-	for (size_t i = 0; i < n; i++)
-		text_json_write_double(range->json, samples[i] * range->scale);
+	for (size_t i = 0; i < n; i++) {
+		if (range->is_latency && !(samples[i] > 0))
+			text_json_write_null(range->json);
+		else
+			text_json_write_double(range->json, samples[i] * range->scale);
+	}
 	text_json_end_array(range->json);
 }
 
 static void write_named(struct api *api, struct text_json_writer *json, int64_t since_s,
 	const char *name, const char *key, double scale)
 {
-	struct range range = { .json = json, .prefix = key, .scale = scale };
+	struct range range = {
+		.json = json, .key = key, .scale = scale, .is_latency = scale > 1.0
+	};
 
 	text_json_write_key(json, bytes_of(name));
 	metrics_rollup_read(api->rollup, since_s, write_column, &range);
@@ -384,9 +394,9 @@ void range_get(void *context)
 	text_json_end_object(&json);
 	text_json_write_key(&json, BYTES("latencyUs"));
 	text_json_begin_object(&json);
-	write_named(api, &json, since_s, "p50", "latency.p50", 1000);
-	write_named(api, &json, since_s, "p95", "latency.p95", 1000);
-	write_named(api, &json, since_s, "p99", "latency.p99", 1000);
+	write_named(api, &json, since_s, "p50", "latency.p50", US_PER_MS);
+	write_named(api, &json, since_s, "p95", "latency.p95", US_PER_MS);
+	write_named(api, &json, since_s, "p99", "latency.p99", US_PER_MS);
 	text_json_end_object(&json);
 	write_named(api, &json, since_s, "denied", "denied", 1);
 	write_range_plugins(api, &json, since_s);

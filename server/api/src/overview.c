@@ -281,7 +281,12 @@ static void write_last(
 	struct last_second *last = user;
 
 	(void)last_s;
-	if (n > 0 && bytes_eq_string(key, last->key))
+	if (n == 0 || !bytes_eq_string(key, last->key))
+		return;
+	/* A latency of 0 means that nothing was measured in that second. */
+	if (last->scale > 1 && !(samples[n - 1] > 0))
+		text_json_write_null(last->json);
+	else
 		text_json_write_double(last->json, samples[n - 1] * last->scale);
 }
 
