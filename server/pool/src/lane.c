@@ -214,6 +214,10 @@ bool lane_run(struct pool_lane *lane)
 {
 	if (!lane->is_open)
 		return false;
+	if (lane->wants_wake) {
+		lane->wants_wake = false;
+		ring_wake_worker(lane->instance->segment);
+	}
 	bool has_more = take_frames(lane);
 	if (!lane->is_open)
 		return false;
@@ -223,7 +227,21 @@ bool lane_run(struct pool_lane *lane)
 		has_more = true;
 	if (!lane->is_open || has_more)
 		return lane->is_open;
-	return !ring_try_sleep(lane->to_core);
+	lane->is_asleep = ring_try_sleep(lane->to_core);
+	return !lane->is_asleep;
+}
+
+/* The hook runs once more before the loop sleeps: the worker is woken once for all that was sent
+ * until then, and need not wake this loop meanwhile. */
+void lane_wake_soon(struct pool_lane *lane)
+{
+	lane->wants_wake = true;
+	lane->view->hook.requested = true;
+	if (lane->is_asleep) {
+		lane->is_asleep = false;
+		ring_stay_awake(lane->to_core);
+	}
+	lane_activate(lane);
 }
 
 /* ---- requests of calls ---- */
@@ -281,7 +299,7 @@ static void on_gate_reply(void *context, const struct wire_reply *reply)
 	};
 	if (lane_send(lane, &message) != LANE_SENT)
 		lane_condemn(lane, "it does not read its replies");
-	ring_wake_worker(lane->instance->segment);
+	lane_wake_soon(lane);
 }
 
 static void on_gate_idle(struct gate_lane *gate)

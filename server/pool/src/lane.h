@@ -70,6 +70,8 @@ struct pool_lane {
 	bool has_ended;   /* acknowledge once the gate is idle */
 	bool is_active;   /* in the view's list of lanes to look at in each iteration */
 	bool is_pinged;
+	bool wants_wake; /* something was sent since the worker was last woken */
+	bool is_asleep;  /* the ring is marked: the worker wakes this loop */
 	uint64_t ping_ns;
 
 	struct loop_watch watch;
@@ -107,6 +109,8 @@ void lane_close(struct pool_lane *lane, enum pool_outcome outcome);
 /* Looks at the rings: takes what came, sends what waits. True when there is more to do before the
  * loop may sleep. */
 bool lane_run(struct pool_lane *lane);
+/* After sending: the worker is woken before this loop sleeps. */
+void lane_wake_soon(struct pool_lane *lane);
 /* The view looks at it in each iteration while it has calls or a queue. */
 void lane_activate(struct pool_lane *lane);
 

@@ -292,8 +292,7 @@ void pool_call_start(
 		refuse(call, POOL_BUSY);
 		return;
 	}
-	ring_wake_worker(lane->instance->segment);
-	lane_activate(lane);
+	lane_wake_soon(lane);
 	lane_watch_deadline(lane, slot->deadline_ns);
 }
 

@@ -106,7 +106,7 @@ void lane_send_cancel(struct pool_slot *slot, int32_t status)
 	};
 	if (lane_send(lane, &message) != LANE_SENT)
 		lane_condemn(lane, "it does not read its ring");
-	ring_wake_worker(lane->instance->segment);
+	lane_wake_soon(lane);
 }
 
 void lane_send_ping(struct pool_lane *lane)
@@ -122,5 +122,5 @@ void lane_send_ping(struct pool_lane *lane)
 	struct ring_message message = { .type = WIRE_PING, .head = bytes_buf_view(head) };
 	if (lane_send(lane, &message) != LANE_SENT)
 		lane_condemn(lane, "it does not read its ring");
-	ring_wake_worker(lane->instance->segment);
+	lane_wake_soon(lane);
 }
