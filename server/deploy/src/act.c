@@ -197,7 +197,9 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 				log_string("plugin", deployment ? deployment->plugin : ""),
 				log_string("reason", message)));
 	}
-	bool is_start = act->kind == ACT_START;
+	bool is_first = act->is_first;
+	if (act->kind == ACT_START && outcome != DEPLOY_DONE && deployment)
+		rollout_on_failed_start(deployment, message);
 	if (deployment && deployment->act == act)
 		deployment->act = NULL;
 	status_refresh(deploy);
@@ -211,7 +213,7 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 		deployment->act = next;
 		rollout_begin(next);
 	}
-	if (is_start && --deploy->n_start_acts == 0)
+	if (is_first && --deploy->n_start_acts == 0)
 		keeper_say_ready(deploy);
 }
 

@@ -131,12 +131,8 @@ static void start_all(struct deploy *deploy)
 		if (!act)
 			continue;
 		deploy->n_start_acts++;
+		act->is_first = true;
 		act->tenant = tenant_find(deploy->tenants, bytes_of(at->tenant));
-		if (!act->tenant) {
-			act->deployment = at;
-			act_refuse(act, "its tenant is not there any more");
-			continue;
-		}
 		act_enqueue(act, at);
 	}
 	if (--deploy->n_start_acts == 0)

@@ -98,7 +98,7 @@ struct act {
 	struct plugin_granted granted;
 	bool grant_all;
 	struct plugin_deployment row; /* as it shall be */
-	bool was_found;
+	bool is_first;                /* of those that the start waits for */
 
 	struct inspection inspection;
 	struct pool_instance *instance;
@@ -211,6 +211,8 @@ int inspect_read_verdict(struct bytes verdict, struct bytes_buf *ret_manifest, s
 void rollout_begin(struct act *act);
 /* A worker that served is gone, unasked. */
 void rollout_on_crash(struct deployment *deployment, const struct pool_end *end);
+/* What is wanted could not be started: says so to every loop, and tries again later. */
+void rollout_on_failed_start(struct deployment *deployment, const char *message);
 void rollout_instance_gone(
 	void *context, struct pool_instance *instance, const struct pool_end *end);
 

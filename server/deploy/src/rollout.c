@@ -9,16 +9,26 @@ static void start_worker(struct act *act);
 static void write_wanted(struct act *act);
 
 /* ---- crashes ---- */
+static void on_respawn_timer(struct loop_timer *timer);
+
+static void try_again_at(struct deployment *deployment, uint64_t at_ns)
+{
+	deployment->respawn.on_fire = on_respawn_timer;
+	loop_timer_start(deployment->deploy->loop, &deployment->respawn, at_ns, NULL);
+}
+
+/* One that never started is loaded from its artifact again; one that served has its file at hand.
+ */
 static void respawn(struct deployment *deployment)
 {
 	struct deploy *deploy = deployment->deploy;
 	if (deploy->is_closing)
 		return;
-	struct act *act = act_new(deploy, ACT_RESPAWN, NULL);
+	bool is_failed = deployment->state == DEPLOYMENT_FAILED;
+	struct act *act = act_new(deploy, is_failed ? ACT_START : ACT_RESPAWN, NULL);
 	if (!act) {
 		/* Memory may come back: the next try is a timer away. */
-		loop_timer_start(
-			deploy->loop, &deployment->respawn, clock_mono_ns() + CLOCK_NS_PER_S, NULL);
+		try_again_at(deployment, clock_mono_ns() + CLOCK_NS_PER_S);
 		return;
 	}
 	act->tenant = tenant_find(deploy->tenants, bytes_of(deployment->tenant));
@@ -29,6 +39,33 @@ static void on_respawn_timer(struct loop_timer *timer)
 {
 	respawn((
 		struct deployment *)(void *)((char *)timer - offsetof(struct deployment, respawn)));
+}
+
+static void back_off(struct deployment *deployment)
+{
+	deployment->backoff_ms = deployment->backoff_ms ? 2 * deployment->backoff_ms : 100;
+	if (deployment->backoff_ms > 30000)
+		deployment->backoff_ms = 30000;
+	try_again_at(deployment, clock_mono_ns() + deployment->backoff_ms * CLOCK_NS_PER_MS);
+}
+
+void rollout_on_failed_start(struct deployment *deployment, const char *message)
+{
+	struct deploy *deploy = deployment->deploy;
+	char reason[160];
+	snprintf(reason, sizeof reason, "%s could not start: %.90s", deployment->plugin, message);
+	deployment->state = DEPLOYMENT_FAILED;
+	bytes_to_string(bytes_of(message), deployment->message, sizeof deployment->message);
+	struct pool_switch to = {
+		.tenant = deployment->tenant,
+		.plugin = deployment->plugin,
+		.version = deployment->version,
+		.reason = reason,
+		.retry_after_ms = 5000,
+	};
+	pool_switch(deploy->pool, &to, NULL);
+	if (!deploy->is_closing && !deploy->self_test.complaint[0])
+		back_off(deployment);
 }
 
 static void quarantine(struct deployment *deployment)
@@ -94,12 +131,7 @@ void rollout_on_crash(struct deployment *deployment, const struct pool_end *end)
 		respawn(deployment);
 		return;
 	}
-	deployment->backoff_ms = deployment->backoff_ms ? 2 * deployment->backoff_ms : 100;
-	if (deployment->backoff_ms > 30000)
-		deployment->backoff_ms = 30000;
-	deployment->respawn.on_fire = on_respawn_timer;
-	loop_timer_start(deployment->deploy->loop, &deployment->respawn,
-		now + deployment->backoff_ms * CLOCK_NS_PER_MS, NULL);
+	back_off(deployment);
 }
 
 void rollout_instance_gone(
@@ -498,6 +530,10 @@ void rollout_begin(struct act *act)
 	struct deployment *deployment = act->deployment;
 	if (deploy->is_closing) {
 		act_end(act, DEPLOY_FAULT, "the server stops");
+		return;
+	}
+	if (!act->tenant && act->kind != ACT_RESPAWN) {
+		act_refuse(act, "its tenant is not there any more");
 		return;
 	}
 	if (deploy->self_test.complaint[0] && act->kind != ACT_DISABLE) {

@@ -80,6 +80,7 @@ bool instance_take_log(
 
 /* instance_log.c */
 void instance_watch_output(struct pool_instance *instance, int fd);
+void instance_read_rest(struct pool_instance *instance);
 void instance_close_output(struct pool_instance *instance);
 /* One record of the instance's life. */
 void instance_record(struct pool_instance *instance, enum audit_kind kind, const char *action,

@@ -83,8 +83,8 @@ static void describe_exit(struct pool_instance *instance, const struct spawn_exi
 				"%sthe worker was killed for the forbidden system call %d", load,
 				exit->syscall_nr);
 		else
-			snprintf(out, room, "%sthe worker was killed by signal %d (%s) %s", load,
-				exit->status, strsignal(exit->status), exit->detail);
+			snprintf(out, room, "%sthe worker was killed by signal %d (%s)", load,
+				exit->status, strsignal(exit->status));
 		break;
 	case SPAWN_LOST:
 		snprintf(out, room, "%sthe spawner died, and the worker with it", load);
@@ -103,6 +103,7 @@ void instance_on_exit(void *context, struct spawn_child *child, const struct spa
 	/* What it said last is still in its ring: perhaps why it failed. */
 	if (instance->lanes[0].is_open)
 		lane_run(&instance->lanes[0]);
+	instance_read_rest(instance);
 	instance->state = INSTANCE_GONE;
 	loop_timer_stop(&instance->timer);
 	describe_exit(instance, exit);

@@ -50,6 +50,13 @@ void instance_watch_output(struct pool_instance *instance, int fd)
 		instance_close_output(instance);
 }
 
+/* A pipe holds 64 KiB: what a worker said last is read before its end is told. */
+void instance_read_rest(struct pool_instance *instance)
+{
+	for (unsigned i = 0; i < 16 && instance->output.fd >= 0; i++)
+		on_output(&instance->output, 0);
+}
+
 void instance_close_output(struct pool_instance *instance)
 {
 	if (instance->output.fd < 0)

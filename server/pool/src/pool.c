@@ -7,7 +7,8 @@
 
 int pool_new(const struct pool_config *config, struct pool **ret, struct err *err)
 {
-	assert(config->n_loops >= 1 && config->n_loops <= POOL_LOOPS_MAX);
+	if (config->n_loops < 1 || config->n_loops > POOL_LOOPS_MAX)
+		return ERR_SET(err, ERR_INVALID, "the pool takes 1 to %d loops", POOL_LOOPS_MAX);
 	DEFER(pool_free) struct pool *pool = calloc(1, sizeof *pool);
 	if (!pool)
 		return ERR_SET(err, ERR_NOMEM, "no memory for the pool");

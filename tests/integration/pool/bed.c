@@ -136,6 +136,17 @@ static void open_stores(struct err *err)
 
 void bed_start(void)
 {
+	bed_start_with("selftest-1.0.0.so");
+}
+
+void bed_move_artifacts(bool away)
+{
+	const char *here = at("plugins"), *there = at("plugins.away");
+	CU_ASSERT_EQUAL(rename(away ? here : there, away ? there : here), 0);
+}
+
+void bed_start_with(const char *selftest)
+{
 	struct err err = { 0 };
 	if (!bed.folder[0]) {
 		strcpy(bed.folder, "/tmp/tenon-pool-XXXXXX");
@@ -158,7 +169,7 @@ void bed_start(void)
 		.spawner_path = binary("POOL_BIN", "tenon-spawn"),
 		.worker_path = binary("POOL_BIN", "tenon-worker"),
 		.inspector_path = binary("POOL_BIN", "tenon-inspect"),
-		.selftest_path = binary("POOL_PLUGINS", "selftest-1.0.0.so"),
+		.selftest_path = binary("POOL_PLUGINS", selftest),
 		.allow_missing = ~0u,
 	};
 	CU_ASSERT_EQUAL_FATAL(deploy_open(&config, &bed.deploy, &err), 0);

@@ -17,6 +17,10 @@
 
 /* Opens everything in a fresh folder; again after bed_stop: in the same one. */
 void bed_start(void);
+/* With another file in the canary's place. */
+void bed_start_with(const char *selftest);
+/* Takes the folder of artifacts away, or brings it back. The bed must not run. */
+void bed_move_artifacts(bool away);
 void bed_stop(void);
 void bed_remove(void);
 

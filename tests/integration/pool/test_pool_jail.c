@@ -257,6 +257,33 @@ static void what_was_wanted_runs_again_after_a_restart(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer.body, "\"build\":2"));
 	CU_ASSERT_EQUAL(bed_call(1, "other", "saboteur", "/well").status, 200);
 	bed_stop();
+}
+
+static void a_plugin_that_cannot_start_guards_its_writes_and_is_tried_again(void)
+{
+	char words[256];
+	bed_move_artifacts(true);
+	bed_start();
+	struct bed_answer answer = bed_call(0, "shop", "order-rules", "/build");
+	CU_ASSERT_EQUAL(answer.found, POOL_DOWN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer.reason, "could not start"));
+	CU_ASSERT_EQUAL(bed_write_line("shop", "chang", 1, words), 503);
+	bed_move_artifacts(false);
+	CU_ASSERT(is_served_again("shop", "order-rules", "/build"));
+	bed_stop();
+}
+
+static void without_a_passed_self_test_no_plugin_runs(void)
+{
+	bed_start_with(SABOTEUR); /* its first route crashes */
+	struct deploy_self_test test;
+	deploy_self_test(bed_deploy_of(), &test);
+	CU_ASSERT(test.complaint[0]);
+	CU_ASSERT_EQUAL(bed_call(0, "shop", "order-rules", "/hello").found, POOL_DOWN);
+	CU_ASSERT_EQUAL(bed_deploy("shop", RULES, said), DEPLOY_REFUSED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "may not run plugins"));
+	CU_ASSERT_EQUAL(bed_measure().n_workers, 0);
+	bed_stop();
 	bed_remove();
 }
 
@@ -275,6 +302,8 @@ static const struct unit_test tests[] = {
 	UNIT(deployments_leave_nothing_behind),
 	UNIT(rollback_and_disable_do_what_they_say),
 	UNIT(what_was_wanted_runs_again_after_a_restart),
+	UNIT(a_plugin_that_cannot_start_guards_its_writes_and_is_tried_again),
+	UNIT(without_a_passed_self_test_no_plugin_runs),
 };
 
 UNIT_MAIN("pool", tests)
