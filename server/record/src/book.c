@@ -228,11 +228,12 @@ bool work_answer_outcome(struct record_work *work)
 		begin_again(work);
 		return true;
 	}
-	call->err = work->job.err;
-	if (work->job.err.code == ERR_TIMEOUT)
+	if (work->job.err.code == ERR_TIMEOUT) {
 		work_answer(work, 504, "The request took too long.");
-	else
-		work_answer(work, 500, "Something went wrong while processing your request.");
+		return true;
+	}
+	call->err = work->job.err;
+	work_answer(work, 500, "Something went wrong while processing your request.");
 	return true;
 }
 

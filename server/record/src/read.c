@@ -8,6 +8,9 @@
 
 #define PER_PAGE_DEFAULT 30
 #define PAGE_MAX         1000000000
+/* What most answers fit into, so that the buffer need not grow by steps. */
+#define GET_BYTES  1536
+#define LIST_BYTES 16384
 
 /* ---- one record ---- */
 
@@ -23,6 +26,7 @@ static enum store_outcome run_get(struct store_job *job, struct store_conn *conn
 	struct encoder encoder;
 	bool found;
 	bytes_buf_clear(&call->answer);
+	bytes_buf_reserve(&call->answer, GET_BYTES);
 	encoder_init(&encoder, work, conn);
 	enum store_outcome outcome = encode_by_id(
 		&encoder, work->collection, call->id, work->mask, work->expand, &found);
@@ -283,6 +287,7 @@ static enum store_outcome run_list(struct store_job *job, struct store_conn *con
 		n_pages = (n_items + work->per_page - 1) / work->per_page;
 	}
 	bytes_buf_clear(out);
+	bytes_buf_reserve(out, LIST_BYTES);
 	bytes_buf_appendf(out,
 		"{\"page\":%lld,\"perPage\":%lld,\"totalItems\":%lld,\"totalPages\":%lld,"
 		"\"items\":[",
