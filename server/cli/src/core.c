@@ -38,8 +38,8 @@
 #define CONNECTION_LIMIT  4096 /* per loop */
 #define HEADER_TIMEOUT_MS 10000
 #define BODY_TIMEOUT_MS   10000
-#define IDLE_TIMEOUT_MS   75000
-#define SEND_TIMEOUT_MS   30000
+#define IDLE_TIMEOUT_MS   60000
+#define SEND_TIMEOUT_MS   10000
 #define PLUGINS_READY_MS  10000
 #define DRAIN_MS          10000
 #define RANGES_MAX        16
