@@ -470,6 +470,63 @@ static void an_unfinished_append_is_cut_and_told_of(void)
 	place_free(&place);
 }
 
+/* How much of the journal's files this process has mapped and in memory. */
+static size_t resident_kib(const struct place *place)
+{
+	char line[512];
+	size_t total = 0, kib;
+	bool is_ours = false;
+	FILE *maps = fopen("/proc/self/smaps", "re");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (strstr(line, " r") && strchr(line, '-') < strchr(line, ' '))
+			is_ours = strstr(line, place->folder) != NULL;
+		if (is_ours && sscanf(line, "Rss: %zu", &kib) == 1)
+			total += kib;
+	}
+	fclose(maps);
+	return total;
+}
+
+static struct audit *open_large(const struct place *place)
+{
+	struct audit *audit = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(audit_open(&(struct audit_config){ .folder = place->folder,
+						 .key_path = place->key,
+						 .n_lanes = 2,
+						 .seal_interval_ms = 5 },
+				      &audit, NULL),
+		0);
+	return audit;
+}
+
+/* Waits, for the sealer's next rounds, until no more than 2 MiB of each of four lanes is. */
+static bool becomes_small(const struct place *place)
+{
+	for (unsigned i = 0; i < 100 && resident_kib(place) > 4 * 2048; i++)
+		usleep(10000);
+	return resident_kib(place) <= 4 * 2048;
+}
+
+static void a_full_segment_is_not_a_resident_one(void)
+{
+	struct place place = place_new();
+	struct audit *audit = open_large(&place);
+
+	append_many(audit_lane(audit, 0), 100000); /* about 20 MiB of 64 */
+	CU_ASSERT(resident_kib(&place) > 0);
+	CU_ASSERT(becomes_small(&place));
+	audit_close(audit);
+
+	/* A start reads what it finds: that must not stay either. */
+	audit = open_large(&place);
+	CU_ASSERT(becomes_small(&place));
+	audit_close(audit);
+	place_free(&place);
+}
+
 static void a_journal_without_its_sealed_records_is_not_opened(void)
 {
 	struct place place = place_new();
@@ -686,6 +743,7 @@ static const struct unit_test tests[] = {
 	UNIT(what_was_appended_survives_a_kill),
 	UNIT(a_torn_tail_is_cut_and_told_of),
 	UNIT(an_unfinished_append_is_cut_and_told_of),
+	UNIT(a_full_segment_is_not_a_resident_one),
 	UNIT(a_journal_without_its_sealed_records_is_not_opened),
 	UNIT(a_folder_belongs_to_one_journal_at_a_time),
 	UNIT(a_full_disk_refuses_requests_before_administration),

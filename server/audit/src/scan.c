@@ -23,16 +23,6 @@ static int corrupt(const struct audit_lane *lane, const char *what, struct err *
 		lane->id, what);
 }
 
-/* The end of the bytes from at on that are not zero. */
-static uint64_t end_of_data(const struct segment *segment, uint64_t at)
-{
-	uint64_t end = segment->size;
-
-	while (end > at && segment->map[end - 1] == 0)
-		end--;
-	return end;
-}
-
 static int open_all(
 	struct audit_lane *lane, const struct files *files, uint64_t from_number, struct err *err)
 {
@@ -101,7 +91,7 @@ static int walk(const struct audit_lane *lane, struct place *place, uint64_t sea
 		struct segment *left = place->segment, *next = atomic_load(&left->next);
 		uint64_t end = place->offset;
 		if (!next || place->offset == 0 ||
-			end_of_data(place->segment, place->offset) > place->offset ||
+			segment_data_end(place->segment, place->offset) > place->offset ||
 			!enter(place, next))
 			return 0;
 		/* The last hash may end in zeros: only the walk knows where the records end. */
@@ -112,7 +102,7 @@ static int walk(const struct audit_lane *lane, struct place *place, uint64_t sea
 
 static void measure_tail(const struct place *place, struct scan_tail *ret)
 {
-	uint64_t end = end_of_data(place->segment, place->offset);
+	uint64_t end = segment_data_end(place->segment, place->offset);
 	const uint8_t *p = place->segment->map + place->offset;
 	struct hash hash;
 
@@ -129,12 +119,21 @@ static void measure_tail(const struct place *place, struct scan_tail *ret)
 	hash_add(&hash, p, end - place->offset);
 	for (struct segment *at = atomic_load(&place->segment->next); at;
 		at = atomic_load(&at->next)) {
-		end = end_of_data(at, 0);
+		end = segment_data_end(at, 0);
 		ret->is_unfinished &= end <= SEGMENT_HEADER && !segment_is_begun(at);
 		ret->n_bytes += end;
 		hash_add(&hash, at->map, end);
 	}
 	hash_end(&hash, ret->hash);
+}
+
+/* The walk left every page it read resident; the sealer will read the unsealed ones once more. */
+static void release_all(struct audit_lane *lane)
+{
+	for (struct segment *at = lane->oldest; at; at = atomic_load(&at->next)) {
+		segment_release(at, at->size);
+		at->released = 0;
+	}
 }
 
 /* The last sealed record, or the lane's beginning. */
@@ -181,6 +180,7 @@ int scan_lane(struct audit_lane *lane, const struct files *files, uint64_t seal,
 	lane->sealing = lane->oldest;
 	lane->sealing_at = lane->sealed.count > 0 ? lane->sealed.offset : 0;
 	measure_tail(&place, ret);
+	release_all(lane);
 	return 0;
 }
 

@@ -27,8 +27,8 @@
 #include "format.h"
 #include "record.h"
 
-#define AHEAD_MIN (1u << 20)
-#define AHEAD_MAX (16u << 20)
+#define AHEAD_MIN (256u << 10)
+#define AHEAD_MAX (2u << 20)
 
 void sealer_wake(struct audit *audit)
 {
@@ -51,7 +51,8 @@ static bool is_broken(struct audit *audit)
 }
 
 /* Makes pages resident in front of the writer: twice what it wrote since the last round, or it
- * would take the faults itself when it is fast. */
+ * would take the faults itself when it is fast. One that is faster than AHEAD_MAX a round does, a
+ * step at a time, which is some 50 ns a record; more would stay resident after a burst. */
 static void populate(struct audit_lane *lane, struct segment *writing)
 {
 	struct segment *next = atomic_load_explicit(&writing->next, memory_order_acquire);
@@ -117,6 +118,8 @@ static void collect_lane(struct audit *audit, struct audit_lane *lane)
 			memcpy(lane->sealed.head, hash, HASH_BYTES);
 			lane->has_moved = true;
 		}
+		/* Nobody reads them here again, and a busy lane would hold its whole segment. */
+		segment_release(segment, lane->sealing_at);
 		if (!is_closed)
 			return;
 		lane->sealing = atomic_load_explicit(&segment->next, memory_order_acquire);

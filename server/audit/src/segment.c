@@ -14,7 +14,7 @@
 #include "files.h"
 #include "format.h"
 
-#define POPULATE_STEP (1u << 20)
+#define RESIDENT_STEP (256u << 10)
 
 static int map(struct segment *segment, struct err *err)
 {
@@ -136,16 +136,63 @@ void segment_populate(struct segment *segment, uint64_t end)
 
 	if (end <= from)
 		return;
-	uint64_t to = (end + POPULATE_STEP - 1) / POPULATE_STEP * POPULATE_STEP;
+	uint64_t to = (end + RESIDENT_STEP - 1) / RESIDENT_STEP * RESIDENT_STEP;
 	if (to > segment->size)
 		to = segment->size;
-	from = from / POPULATE_STEP * POPULATE_STEP;
+	from = from / RESIDENT_STEP * RESIDENT_STEP;
 	/* A kernel without it says EINVAL, and the writer takes the page faults itself. */
 #ifdef MADV_POPULATE_WRITE
 	madvise(segment->map + from, to - from, MADV_POPULATE_WRITE);
 #endif
 	while (from < to && !atomic_compare_exchange_weak(&segment->populated, &from, to))
 		;
+}
+
+void segment_release(struct segment *segment, uint64_t end)
+{
+	end = end / RESIDENT_STEP * RESIDENT_STEP;
+	if (end <= segment->released)
+		return;
+	madvise(segment->map + segment->released, end - segment->released, MADV_DONTNEED);
+	segment->released = end;
+}
+
+/* The end of what is not zero in [from, to), or from. */
+static uint64_t last_byte(const struct segment *segment, uint64_t from, uint64_t to)
+{
+	static const uint8_t zeros[SEGMENT_PAGE];
+
+	while (to - from > sizeof(zeros) &&
+		memcmp(segment->map + to - sizeof(zeros), zeros, sizeof(zeros)) == 0)
+		to -= sizeof(zeros);
+	while (to > from && segment->map[to - 1] == 0)
+		to--;
+	return to;
+}
+
+uint64_t segment_data_end(const struct segment *segment, uint64_t at)
+{
+	uint64_t end = at, from = at;
+
+	/* What was allocated and never stored is a hole to lseek; a file system that knows no holes
+	 * says that all is data. */
+	while (from < segment->size) {
+		off_t data = lseek(segment->fd, (off_t)from, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		off_t hole = data < 0 ? -1 : lseek(segment->fd, data, SEEK_HOLE);
+		uint64_t start = data < 0 ? from : (uint64_t)data;
+		uint64_t stop = hole < 0 ? segment->size : (uint64_t)hole;
+		if (stop > segment->size)
+			stop = segment->size;
+		if (start >= stop)
+			break;
+		uint64_t last = last_byte(segment, start, stop);
+		if (last > start)
+			end = last;
+		from = stop;
+	}
+	return end;
 }
 
 void segment_begin(

@@ -25,7 +25,8 @@ struct segment {
 	_Atomic uint64_t populated; /* pages up to here are resident and writable */
 	_Atomic bool is_closed;     /* the writer has gone on to next */
 	struct segment *_Atomic next;
-	uint64_t synced; /* the sealer's: committed bytes that are on disk */
+	uint64_t synced;   /* the sealer's: committed bytes that are on disk */
+	uint64_t released; /* the sealer's: pages up to here are in the file alone */
 };
 
 /* What a segment's header says beside its place. */
@@ -44,8 +45,13 @@ int segment_open(int folder, uint32_t lane, uint64_t number, struct segment **re
 /* Unmaps and closes; takes NULL. */
 void segment_free(struct segment *segment);
 
-/* Makes pages up to end resident, 1 MiB at a time, so that the writer never waits for a page. */
+/* Makes pages up to end resident, 256 KiB at a time, so that the writer never waits for a page. */
 void segment_populate(struct segment *segment, uint64_t end);
+/* Lets go of pages before end, 256 KiB at a time: what was stored stays in the file, and who reads
+ * it through the map gets it from there. */
+void segment_release(struct segment *segment, uint64_t end);
+/* The end of the bytes from at on that are not zero. Looks only where the file has data. */
+uint64_t segment_data_end(const struct segment *segment, uint64_t at);
 
 /* Writes the header; *head is the lane's head before it and becomes the head that the first record
  * follows. The header is there once its magic is, which is stored last. */
