@@ -70,6 +70,7 @@ static enum verify_result check_files(struct verify *verify)
 	unsigned n_files = verify->listing.seals.n > 0;
 	enum verify_result result = check_row(verify, &verify->listing.seals, "seals");
 
+	verify->report->n_lanes = 0;
 	for (unsigned id = 0; id < LANES && result == VERIFY_OK; id++) {
 		char of_what[16];
 		snprintf(of_what, sizeof(of_what), "lane-%02u", id);
@@ -119,9 +120,15 @@ static enum verify_result run(struct verify *verify)
 {
 	enum verify_result result = VERIFY_UNREADABLE;
 
-	if (listing_read(verify->folder, &verify->listing, verify->err) != 0)
-		return result;
-	result = check_files(verify);
+	/* A list that is read while files are made may lack one and have its successor. */
+	for (unsigned n_tries = 0; n_tries < 3; n_tries++) {
+		if (listing_read(verify->folder, &verify->listing, verify->err) != 0)
+			return VERIFY_UNREADABLE;
+		result = check_files(verify);
+		if (result == VERIFY_OK)
+			break;
+		usleep(1000);
+	}
 	if (result == VERIFY_OK)
 		result = seals_walk(verify);
 	if (result == VERIFY_OK)
