@@ -14,6 +14,8 @@
 #include "executor.h"
 #include "loop.h"
 #include "migrate.h"
+#include "pool_hooks.h"
+#include "record.h"
 #include "unit.h"
 
 #define LOOPS 2
@@ -26,44 +28,37 @@ static struct bed {
 	struct audit *audit;
 	struct gate *gate;
 	struct deploy *deploy;
+	struct record_hooks hooks;
 	struct loop *loops[LOOPS];
 	pthread_t threads[LOOPS];
 } bed;
 
 /* ---- start and stop ---- */
-static int make_tables(struct store_conn *conn, void *context, struct err *err)
-{
-	(void)context;
-	static const char SQL[] =
-		"CREATE TABLE IF NOT EXISTS products (id TEXT PRIMARY KEY, stock INTEGER) STRICT;"
-		"CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, name TEXT) STRICT;"
-		"CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, customer TEXT) STRICT;"
-		"CREATE TABLE IF NOT EXISTS order_lines (id INTEGER PRIMARY KEY, \"order\" TEXT, "
-		"product TEXT, quantity INTEGER, unit_price REAL) STRICT;"
-		"INSERT OR IGNORE INTO products VALUES ('chai', 10), ('chang', 40);";
-	if (store_run_script(conn, bytes_of(SQL)) == STORE_OK)
-		return 0;
-	return ERR_SET(err, ERR_IO, "%s", store_message(conn));
-}
-
 static int open_tenant(void *context, struct tenant *tenant, const char *path,
 	struct store **ret_store, void **ret_hung, struct err *err)
 {
+	struct record_boot boot = { 0 };
 	struct store_config config = { .path = path,
 		.n_loops = LOOPS,
 		.n_readers = 2,
 		.write_queue_limit = 1024,
-		.on_open = make_tables };
+		.on_open = record_on_open,
+		.on_open_context = &boot };
 	(void)context;
-	(void)tenant;
-	*ret_hung = NULL;
-	return store_open(&config, bed.executor, ret_store, err);
+	if (store_open(&config, bed.executor, ret_store, err) < 0)
+		return -1;
+	struct record_config book = { .store = *ret_store,
+		.executor = bed.executor,
+		.boot = &boot,
+		.tenant = bytes_of(tenant_name(tenant)),
+		.hooks = &bed.hooks };
+	return record_book_new(&book, (struct record_book **)ret_hung, err);
 }
 
 static void close_tenant(void *context, struct store *store, void *hung)
 {
 	(void)context;
-	(void)hung;
+	record_book_free(hung);
 	store_close(store);
 }
 
@@ -173,6 +168,7 @@ void bed_start_with(const char *selftest)
 		.allow_missing = ~0u,
 	};
 	CU_ASSERT_EQUAL_FATAL(deploy_open(&config, &bed.deploy, &err), 0);
+	bed.hooks = pool_hooks(deploy_pool(bed.deploy));
 	for (unsigned i = 0; i < LOOPS; i++)
 		CU_ASSERT_EQUAL_FATAL(
 			pthread_create(&bed.threads[i], NULL, run_loop, bed.loops[i]), 0);
@@ -435,146 +431,142 @@ bool bed_status(const char *tenant, const char *plugin, struct deploy_status *re
 	return is_found;
 }
 
-/* ---- a line of an order ---- */
-struct one_line {
+/* ---- records ---- */
+struct one_write {
 	struct loop_message message; /* first */
 	unsigned loop;
-	const char *tenant;
-	char body[256];
-	struct pool_call call;
-	struct gate_attachments *attachments;
+	const char *tenant, *collection;
+	void (*start)(struct record_call *call);
+	char body[512];
 	struct tenant_use use;
-	struct store_job job;
-	unsigned status;
-	char words[256];
+	struct record_call call;
+	int status;
+	char answer[256];
 	sem_t *done;
 };
 
-static void end_line(struct one_line *line, unsigned status, struct bytes words)
+static void on_write_done(struct record_call *call)
 {
-	line->status = status;
-	bytes_to_string(words, line->words, sizeof line->words);
-	sem_post(line->done);
+	struct one_write *write = call->context;
+	write->status = call->status;
+	bytes_to_string(bytes_buf_view(&call->answer), write->answer, sizeof write->answer);
+	record_call_fini(call);
+	arena_free(call->arena);
+	tenant_use_end(&write->use);
+	sem_post(write->done);
 }
 
-static enum store_outcome write_line(struct store_job *job, struct store_conn *conn)
+static void on_write_tenant(struct tenant_use *use, bool is_open)
 {
-	struct one_line *line =
-		(struct one_line *)(void *)((char *)job - offsetof(struct one_line, job));
-	const struct gate_attachment *refused = NULL;
-	enum store_outcome outcome = STORE_OK;
-	if (!line->attachments)
-		return STORE_OK;
-	switch (gate_run_attachments(
-		conn, line->attachments, clock_mono_ns() + CLOCK_NS_PER_S, &refused, &outcome)) {
-	case GATE_ATTACHMENT_PASSED:
-		return STORE_OK;
-	case GATE_ATTACHMENT_REFUSED:
-		bytes_to_string(refused->message, line->words, sizeof line->words);
-		line->status = 400;
-		return STORE_REFUSED;
-	default:
-		return outcome;
-	}
-}
-
-static void on_line_written(struct store_job *job)
-{
-	struct one_line *line =
-		(struct one_line *)(void *)((char *)job - offsetof(struct one_line, job));
-	tenant_use_end(&line->use);
-	gate_attachments_free(line->attachments);
-	if (job->outcome == STORE_OK)
-		line->status = 0;
-	else if (job->outcome != STORE_REFUSED)
-		line->status = 500;
-	sem_post(line->done);
-}
-
-static void on_line_tenant(struct tenant_use *use, bool is_open)
-{
-	struct one_line *line =
-		(struct one_line *)(void *)((char *)use - offsetof(struct one_line, use));
+	struct one_write *write =
+		(struct one_write *)(void *)((char *)use - offsetof(struct one_write, use));
 	CU_ASSERT_FATAL(is_open);
-	struct tenant *tenant = tenant_find(bed.tenants, bytes_of(line->tenant));
-	line->job = (struct store_job){ .run = write_line,
-		.done = on_line_written,
-		.loop = bed.loops[line->loop],
-		.alone = true };
-	store_write(tenant_store(tenant), &line->job);
+	struct tenant *tenant = tenant_find(bed.tenants, bytes_of(write->tenant));
+	write->call = (struct record_call){ .book = tenant_hung(tenant),
+		.loop = bed.loops[write->loop],
+		.viewer = { .is_superuser = true },
+		.collection = bytes_of(write->collection),
+		.body = bytes_of(write->body),
+		.method = BYTES("POST"),
+		.done = on_write_done,
+		.context = write };
+	CU_ASSERT_EQUAL_FATAL(arena_new(4u << 20, &write->call.arena, NULL), 0);
+	write->start(&write->call);
 }
 
-static void on_hook_done(struct pool_call *call)
+static void start_write(struct loop_message *message)
 {
-	struct one_line *line = call->context;
-	line->attachments = call->attachments;
-	if (call->outcome != POOL_ANSWERED) {
-		gate_attachments_free(call->attachments);
-		end_line(line, pool_status(call), call->message);
-		return;
-	}
-	line->use = (struct tenant_use){ .done = on_line_tenant, .loop = bed.loops[line->loop] };
-	tenant_use_begin(tenant_find(bed.tenants, bytes_of(line->tenant)), &line->use);
+	struct one_write *write = (struct one_write *)message;
+	write->use = (struct tenant_use){ .done = on_write_tenant, .loop = bed.loops[write->loop] };
+	tenant_use_begin(tenant_find(bed.tenants, bytes_of(write->tenant)), &write->use);
 }
 
-static void start_line(struct loop_message *message)
+static void post_write(struct one_write *write, sem_t *done)
 {
-	struct one_line *line = (struct one_line *)message;
-	struct pool_view *view = pool_view(deploy_pool(bed.deploy), bed.loops[line->loop]);
-	struct pool_target target;
-	enum pool_find_result found =
-		pool_find_hook(view, bytes_of(line->tenant), BYTES("order_lines"), PLUGIN_BEFORE,
-			PLUGIN_CREATE, (struct bytes){ NULL, 0 }, &target);
-	if (found != POOL_FOUND) {
-		end_line(line, found == POOL_DOWN ? 503 : 404, (struct bytes){ NULL, 0 });
-		return;
-	}
-	line->call = (struct pool_call){ .method = BYTES("create"),
-		.body = bytes_of(line->body),
-		.done = on_hook_done,
-		.context = line };
-	pool_call_start(view, &target, &line->call);
+	write->message.deliver = start_write;
+	write->done = done;
+	loop_post(bed.loops[write->loop], &write->message);
 }
 
-static void post_line(struct one_line *line, unsigned loop, const char *tenant, const char *product,
-	int quantity, sem_t *done)
+static int create(const char *tenant, const char *collection, const char *body)
 {
-	*line = (struct one_line){
-		.message.deliver = start_line, .loop = loop, .tenant = tenant, .done = done
+	struct one_write write = { .tenant = tenant,
+		.collection = collection,
+		.start = collection ? record_create : record_collection_create };
+	sem_t done;
+	sem_init(&done, 0, 0);
+	snprintf(write.body, sizeof write.body, "%s", body);
+	post_write(&write, &done);
+	sem_wait(&done);
+	sem_destroy(&done);
+	if (write.status != 200)
+		printf(" [%s: %d %s]", body, write.status, write.answer);
+	return write.status;
+}
+
+void bed_make_shop(const char *tenant)
+{
+	static const char *const COLLECTIONS[] = {
+		"{\"name\":\"products\",\"type\":\"base\",\"fields\":[{\"name\":\"stock\","
+		"\"type\":\"number\"}]}",
+		"{\"name\":\"customers\",\"type\":\"base\",\"fields\":[{\"name\":\"name\","
+		"\"type\":\"text\"}]}",
+		"{\"name\":\"orders\",\"type\":\"base\",\"fields\":[{\"name\":\"customer\","
+		"\"type\":\"text\"}]}",
+		"{\"name\":\"order_lines\",\"type\":\"base\",\"fields\":[{\"name\":\"order\","
+		"\"type\":\"text\"},{\"name\":\"product\",\"type\":\"text\"},{\"name\":"
+		"\"quantity\",\"type\":\"number\"},{\"name\":\"unit_price\",\"type\":"
+		"\"number\"}]}",
 	};
-	snprintf(line->body, sizeof line->body,
+	for (unsigned i = 0; i < sizeof COLLECTIONS / sizeof COLLECTIONS[0]; i++)
+		CU_ASSERT_EQUAL(create(tenant, NULL, COLLECTIONS[i]), 200);
+	CU_ASSERT_EQUAL(
+		create(tenant, "products", "{\"id\":\"chai00000000000\",\"stock\":10}"), 200);
+	CU_ASSERT_EQUAL(
+		create(tenant, "products", "{\"id\":\"chang0000000000\",\"stock\":40}"), 200);
+}
+
+static void fill_line(struct one_write *write, unsigned loop, const char *tenant,
+	const char *product, int quantity)
+{
+	*write = (struct one_write){
+		.loop = loop, .tenant = tenant, .collection = "order_lines", .start = record_create
+	};
+	snprintf(write->body, sizeof write->body,
 		"{\"order\":\"o1\",\"product\":\"%s\",\"quantity\":%d,\"unit_price\":1}", product,
 		quantity);
-	loop_post(bed.loops[loop], &line->message);
 }
 
 unsigned bed_write_line(
 	const char *tenant, const char *product, int quantity, char message[static 256])
 {
-	struct one_line line;
+	struct one_write write;
 	sem_t done;
 	sem_init(&done, 0, 0);
-	post_line(&line, 0, tenant, product, quantity, &done);
+	fill_line(&write, 0, tenant, product, quantity);
+	post_write(&write, &done);
 	sem_wait(&done);
 	sem_destroy(&done);
-	memcpy(message, line.words, sizeof line.words);
-	return line.status;
+	memcpy(message, write.answer, sizeof write.answer);
+	return (unsigned)write.status;
 }
 
 unsigned bed_write_lines(const char *tenant, const char *product, int quantity, unsigned n)
 {
-	struct one_line *lines = calloc(n, sizeof *lines);
+	struct one_write *writes = calloc(n, sizeof *writes);
 	unsigned n_written = 0;
 	sem_t done;
 	sem_init(&done, 0, 0);
-	for (unsigned i = 0; i < n; i++)
-		post_line(&lines[i], i % LOOPS, tenant, product, quantity, &done);
+	for (unsigned i = 0; i < n; i++) {
+		fill_line(&writes[i], i % LOOPS, tenant, product, quantity);
+		post_write(&writes[i], &done);
+	}
 	for (unsigned i = 0; i < n; i++)
 		sem_wait(&done);
 	for (unsigned i = 0; i < n; i++)
-		n_written += lines[i].status == 0;
+		n_written += writes[i].status == 200;
 	sem_destroy(&done);
-	free(lines);
+	free(writes);
 	return n_written;
 }
 

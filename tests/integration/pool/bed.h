@@ -53,10 +53,11 @@ enum deploy_outcome bed_deploy_bytes(
 enum deploy_outcome bed_act(enum deploy_act act, const char *tenant, const char *plugin);
 bool bed_status(const char *tenant, const char *plugin, struct deploy_status *ret);
 
-/* Asks order-rules' hook about an order line and, when it agrees, runs what it attached in a write
- * job of the tenant. Returns 0: written, else the status that the client would see. */
+/* Collections as order-rules wants them: 10 chai and 40 chang in stock. */
+void bed_make_shop(const char *tenant);
+/* Creates a record of order_lines: the status that the client would see, and the answer. */
 unsigned bed_write_line(
-	const char *tenant, const char *product, int quantity, char message[static 256]);
+	const char *tenant, const char *product, int quantity, char answer[static 256]);
 /* n of them at once, on both loops; how many were written. */
 unsigned bed_write_lines(const char *tenant, const char *product, int quantity, unsigned n);
 int64_t bed_stock(const char *tenant, const char *product);

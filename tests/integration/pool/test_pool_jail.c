@@ -14,6 +14,8 @@
 #define RULES    "order-rules-1.0.0.so"
 #define RULES_2  "order-rules-build-2.so"
 #define SABOTEUR "saboteur-1.0.0.so"
+#define CHAI     "chai00000000000"
+#define CHANG    "chang0000000000"
 
 static char said[512];
 
@@ -66,6 +68,15 @@ static void the_sandbox_refuses_every_attempt_of_the_canary(void)
 	CU_ASSERT_STRING_EQUAL(test.complaint, "");
 }
 
+static void a_plugin_whose_statements_do_not_fit_the_schema_is_refused(void)
+{
+	CU_ASSERT_EQUAL(bed_deploy("shop", RULES, said), DEPLOY_REFUSED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "/statements/0 (\"stock\")"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "products"));
+	CU_ASSERT_EQUAL(bed_measure().n_workers, 0);
+	bed_make_shop("shop");
+}
+
 static void a_route_serves_its_tenant_and_no_other(void)
 {
 	CU_ASSERT_EQUAL(bed_call(0, "shop", "order-rules", "/hello").found, POOL_NO_PLUGIN);
@@ -97,13 +108,14 @@ static void a_query_gives_declared_rows(void)
 static void two_hundred_lines_for_ten_in_stock_give_ten(void)
 {
 	char words[256];
-	CU_ASSERT_EQUAL(bed_write_line("shop", "chang", 41, words), 400);
-	CU_ASSERT_STRING_EQUAL(words, "40 in stock");
-	CU_ASSERT_EQUAL(bed_write_line("shop", "chang", 1, words), 0);
-	CU_ASSERT_EQUAL(bed_stock("shop", "chang"), 39);
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 41, words), 400);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "\"quantity\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "40 in stock"));
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 200);
+	CU_ASSERT_EQUAL(bed_stock("shop", CHANG), 39);
 
-	CU_ASSERT_EQUAL(bed_write_lines("shop", "chai", 1, 200), 10);
-	CU_ASSERT_EQUAL(bed_stock("shop", "chai"), 0);
+	CU_ASSERT_EQUAL(bed_write_lines("shop", CHAI, 1, 200), 10);
+	CU_ASSERT_EQUAL(bed_stock("shop", CHAI), 0);
 }
 
 static void a_broken_file_is_refused_and_changes_nothing(void)
@@ -267,7 +279,7 @@ static void a_plugin_that_cannot_start_guards_its_writes_and_is_tried_again(void
 	struct bed_answer answer = bed_call(0, "shop", "order-rules", "/build");
 	CU_ASSERT_EQUAL(answer.found, POOL_DOWN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer.reason, "could not start"));
-	CU_ASSERT_EQUAL(bed_write_line("shop", "chang", 1, words), 503);
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 400);
 	bed_move_artifacts(false);
 	CU_ASSERT(is_served_again("shop", "order-rules", "/build"));
 	bed_stop();
@@ -289,6 +301,7 @@ static void without_a_passed_self_test_no_plugin_runs(void)
 
 static const struct unit_test tests[] = {
 	UNIT(the_sandbox_refuses_every_attempt_of_the_canary),
+	UNIT(a_plugin_whose_statements_do_not_fit_the_schema_is_refused),
 	UNIT(a_route_serves_its_tenant_and_no_other),
 	UNIT(a_query_gives_declared_rows),
 	UNIT(two_hundred_lines_for_ten_in_stock_give_ten),
