@@ -348,6 +348,34 @@ static void read_now_answers_on_the_loop_once_its_reader_is_open(void)
 	teardown();
 }
 
+static void the_log_is_cut_although_a_loop_keeps_its_snapshot(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT, pad TEXT)");
+	read_int("SELECT 1");
+	struct job job = { .sql = "SELECT count(*) FROM items" };
+	job.store.run = run_job;
+	off_t largest = 0;
+	for (int i = 0; i < 40; i++) {
+		/* 1,000 pages each; the loop reads once, then never again for a while. */
+		CU_ASSERT_EQUAL(
+			write_sql("INSERT INTO items VALUES(1, printf('%.*c', 4000000, 'x'))"),
+			STORE_OK);
+		if (i % 10 == 0) {
+			CU_ASSERT_EQUAL(store_read_now(fix.store, fix.loop, &job.store), STORE_OK);
+			CU_ASSERT_EQUAL(job.value, i + 1);
+		}
+		char wal[128];
+		struct stat st;
+		snprintf(wal, sizeof(wal), "%s-wal", fix.path);
+		CU_ASSERT_EQUAL_FATAL(stat(wal, &st), 0);
+		largest = st.st_size > largest ? st.st_size : largest;
+	}
+	/* 160 MB were written. */
+	CU_ASSERT(largest < 40000000);
+	teardown();
+}
+
 static void make_foreign_tables(void)
 {
 	write_sql("CREATE TABLE items(id INT, n INT, name TEXT)");
@@ -489,6 +517,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_reader_cannot_write),
 	UNIT(a_read_past_its_deadline_or_cancelled_is_interrupted),
 	UNIT(read_now_answers_on_the_loop_once_its_reader_is_open),
+	UNIT(the_log_is_cut_although_a_loop_keeps_its_snapshot),
 	UNIT(foreign_sql_reaches_its_grant_and_nothing_else),
 	UNIT(a_cached_foreign_statement_does_not_serve_another_grant),
 	UNIT(foreign_bombs_end_at_their_deadline_or_memory),

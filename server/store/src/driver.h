@@ -37,8 +37,10 @@ void conn_begin_job(struct store_conn *conn, struct store_job *job, bool may_int
 /* Resets the job's statements, takes its grant away, and copies what went wrong into the job. */
 void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_outcome outcome);
 
-/* Moves committed pages from the log into the database file when enough have gathered, or all of
- * them (is_closing). Never waits for readers unless is_closing. */
+/* True when enough has gathered in the log to be worth a checkpoint. */
+bool conn_wants_checkpoint(const struct store_conn *conn);
+/* Moves committed pages from the log into the database file : those that no reader still
+ * needs, or all of them (is_closing). Never waits for readers unless is_closing. */
 void conn_checkpoint(struct store_conn *conn, bool is_closing);
 
 DEFER_DEFINE(struct store_conn *, conn_close)

@@ -266,14 +266,17 @@ void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_out
 		job->err = conn->err;
 }
 
+bool conn_wants_checkpoint(const struct store_conn *conn)
+{
+	return conn->wal_pages >= CHECKPOINT_PAGES;
+}
+
 void conn_checkpoint(struct store_conn *conn, bool is_closing)
 {
 	if (is_closing) {
 		sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 		return;
 	}
-	if (conn->wal_pages < CHECKPOINT_PAGES)
-		return;
 	/* A failure is no news: the next commit tries again, and the log keeps what it has. */
 	sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	/* When readers held it back, wait for another round of writes before trying again. */

@@ -23,6 +23,17 @@
 #define BATCH_MAX       256     /* jobs of one transaction: bounds the wait of the first */
 #define READ_NOW_MAX_NS 1000000 /* 1 ms: what a loop may be kept from its other calls */
 
+/* A loop's own connection, opened when a read of that loop first passes by. It keeps its snapshot
+ * until something was committed: taking one costs two locks of the file, more than reading a row.
+ * But a snapshot that an idle loop keeps would stop the log from being cut, so the writer ends it
+ * before a checkpoint; that, and nothing else, is what the lock is for. */
+struct loop_reader {
+	pthread_mutex_t lock;
+	struct store_conn *conn;
+	bool has_snapshot;
+	uint64_t generation; /* of the snapshot, or an older one */
+};
+
 struct store {
 	char *path;
 	struct executor *executor;
@@ -34,9 +45,9 @@ struct store {
 	struct store_conn **readers; /* the free ones, n_free of them */
 	unsigned n_free, n_open, n_readers;
 
-	/* One per loop, opened when a read of that loop first passes by; then only that loop's. */
-	_Atomic(struct store_conn *) *loop_readers;
+	struct loop_reader *loop_readers; /* n_loops of them */
 	unsigned n_loops;
+	_Atomic uint64_t generation; /* counts commits: tells a snapshot from a newer one */
 
 	_Atomic uint64_t n_writes, n_commits, n_reads, n_busy, commit_ns_total;
 	_Atomic unsigned write_queue;
@@ -80,9 +91,31 @@ static enum store_outcome commit(struct store *store)
 	enum store_outcome outcome = conn_commit(store->writer);
 	atomic_fetch_add_explicit(
 		&store->commit_ns_total, clock_mono_ns() - start, memory_order_relaxed);
-	if (outcome == STORE_OK)
+	if (outcome == STORE_OK) {
 		atomic_fetch_add_explicit(&store->n_commits, 1, memory_order_relaxed);
+		/* Before anybody is told of the commit, so that he reads what he wrote. */
+		atomic_fetch_add_explicit(&store->generation, 1, memory_order_release);
+	}
 	return outcome;
+}
+
+static void end_snapshot(struct loop_reader *reader)
+{
+	if (reader->has_snapshot)
+		conn_rollback(reader->conn);
+	reader->has_snapshot = false;
+}
+
+static void checkpoint(struct store *store)
+{
+	if (!conn_wants_checkpoint(store->writer))
+		return;
+	for (unsigned i = 0; i < store->n_loops; i++) {
+		pthread_mutex_lock(&store->loop_readers[i].lock);
+		end_snapshot(&store->loop_readers[i]);
+		pthread_mutex_unlock(&store->loop_readers[i].lock);
+	}
+	conn_checkpoint(store->writer, false);
 }
 
 /* One job in a transaction of its own. */
@@ -164,7 +197,7 @@ static void run_batch(void *context, struct executor_job *jobs)
 		}
 		jobs = rest;
 	}
-	conn_checkpoint(store->writer, false);
+	checkpoint(store);
 }
 
 void store_write(struct store *store, struct store_job *job)
@@ -217,15 +250,13 @@ static void open_loop_reader(struct store *store, const struct loop *loop)
 {
 	if (!loop || loop_index(loop) >= store->n_loops)
 		return;
-	_Atomic(struct store_conn *) *slot = &store->loop_readers[loop_index(loop)];
-	if (atomic_load_explicit(slot, memory_order_acquire))
-		return;
-	struct store_conn *conn = NULL, *none = NULL;
+	struct loop_reader *reader = &store->loop_readers[loop_index(loop)];
 	struct err err;
-	if (conn_open(store->path, CONN_READER, 0, &conn, &err) < 0)
-		return;
-	if (!atomic_compare_exchange_strong(slot, &none, conn))
-		conn_close(conn);
+	/* The loop waits for it at most once; it asked for a read that takes longer anyway. */
+	pthread_mutex_lock(&reader->lock);
+	if (!reader->conn)
+		conn_open(store->path, CONN_READER, 0, &reader->conn, &err);
+	pthread_mutex_unlock(&reader->lock);
 }
 
 static void run_read(struct executor_job *executor_job)
@@ -260,22 +291,45 @@ void store_read(struct store *store, struct store_job *job)
 		refuse_busy(store, job);
 }
 
+/* Makes sure that the reader's snapshot has all that was committed so far. */
+static enum store_outcome take_snapshot(struct store *store, struct loop_reader *reader)
+{
+	uint64_t generation = atomic_load_explicit(&store->generation, memory_order_acquire);
+	if (reader->has_snapshot && reader->generation == generation)
+		return STORE_OK;
+	end_snapshot(reader);
+	enum store_outcome outcome = conn_begin(reader->conn);
+	reader->has_snapshot = outcome == STORE_OK;
+	reader->generation = generation;
+	return outcome;
+}
+
 enum store_outcome store_read_now(struct store *store, struct loop *loop, struct store_job *job)
 {
-	struct store_conn *conn = NULL;
-	if (loop_index(loop) < store->n_loops)
-		conn = atomic_load_explicit(
-			&store->loop_readers[loop_index(loop)], memory_order_acquire);
-	if (!conn)
+	if (loop_index(loop) >= store->n_loops)
 		return STORE_BUSY;
+	struct loop_reader *reader = &store->loop_readers[loop_index(loop)];
+	/* Held by another thread only while that opens or ends a snapshot: then rather ask it. */
+	if (pthread_mutex_trylock(&reader->lock) != 0)
+		return STORE_BUSY;
+	if (!reader->conn) {
+		pthread_mutex_unlock(&reader->lock);
+		return STORE_BUSY;
+	}
 	job->store = store;
 	job->err = (struct err){ 0 };
 	job->deadline_ns = clock_mono_ns() + READ_NOW_MAX_NS;
 	atomic_init(&job->is_cancelled, false);
-	conn_begin_job(conn, job, true);
-	conn_end_job(conn, job, job->run(job, conn));
+	conn_begin_job(reader->conn, job, true);
+	enum store_outcome outcome = take_snapshot(store, reader);
+	if (outcome == STORE_OK)
+		outcome = job->run(job, reader->conn);
+	conn_end_job(reader->conn, job, outcome);
+	if (outcome == STORE_FAULT)
+		end_snapshot(reader);
+	pthread_mutex_unlock(&reader->lock);
 	atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
-	return job->outcome;
+	return outcome;
 }
 
 void store_cancel(struct store_job *job)
@@ -301,6 +355,8 @@ int store_open(const struct store_config *config, struct executor *executor, str
 	store->loop_readers = calloc(store->n_loops + 1u, sizeof(store->loop_readers[0]));
 	if (!store->path || !store->readers || !store->loop_readers)
 		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
+	for (unsigned i = 0; i < store->n_loops; i++)
+		pthread_mutex_init(&store->loop_readers[i].lock, NULL);
 
 	if (conn_open(store->path, CONN_WRITER, config->size_limit_bytes, &store->writer, err) < 0)
 		return -1;
@@ -321,8 +377,10 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	executor_serial_free(store->writer_queue);
-	for (unsigned i = 0; store->loop_readers && i < store->n_loops; i++)
-		conn_close(atomic_load(&store->loop_readers[i]));
+	for (unsigned i = 0; store->loop_readers && i < store->n_loops; i++) {
+		conn_close(store->loop_readers[i].conn);
+		pthread_mutex_destroy(&store->loop_readers[i].lock);
+	}
 	assert(store->n_free == store->n_open); /* else a read is still running */
 	for (unsigned i = 0; i < store->n_free; i++)
 		conn_close(store->readers[i]);
