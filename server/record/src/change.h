@@ -24,6 +24,21 @@ struct change {
 	struct bytes_list indexes; /* each as we write it, from names that were checked */
 };
 
+extern const char *const change_rule_names[RULES];
+
+/* ---- change.c: on the loop ---- */
+/* Reads the body. False when it is no object or a member has no value of its kind. */
+bool change_parse(struct record_work *work, struct change *change);
+/* What the request did not say stays as it is. False when the arena is full. */
+bool change_inherit(struct record_work *work, struct change *change);
+/* Fields keep their ids; system fields keep everything but their looks. As above. */
+bool change_settle_fields(struct record_work *work, struct change *change);
+/* These add problems. */
+void change_check_id(struct record_work *work, const struct change *change);
+void change_check_name(struct record_work *work, const struct change *change);
+void change_check_duplicates(struct record_work *work, const struct change *change);
+void change_settle_indexes(struct record_work *work, struct change *change);
+
 /* ---- index.c ---- */
 /* Reads a CREATE INDEX text: [UNIQUE], columns with COLLATE NOCASE and DESC, and WHERE column !=
  * ''. Everything is looked up and written anew; *ret is for the table and with the column names of

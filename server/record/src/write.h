@@ -1,0 +1,40 @@
+/*
+ * write.h - the parts of creating and changing a record
+ */
+#ifndef RECORD_WRITE_H
+#define RECORD_WRITE_H
+
+#include "work.h"
+
+/* ---- body.c: the client's words, into work->values ---- */
+/* Applies call->body over work->values; passwordConfirm goes to *ret_confirm. False when the body
+ * is no object or the arena is full. May run again over other values. */
+bool body_apply(struct record_work *work, struct bytes *ret_confirm);
+/* The password of an auth collection, else NULL. */
+const struct record_field *body_password_field(const struct record_collection *collection);
+/* These add problems. */
+void body_check_password(struct record_work *work, struct bytes confirm, bool is_create);
+void body_check_values(struct record_work *work);
+/* The id that the client chose, or a fresh one. */
+void body_set_id(struct record_work *work);
+void body_set_autodates(struct record_work *work, bool is_create);
+
+/* ---- row.c: on the writer's connection; work->id names the row ---- */
+/* Ends the job with a status of its own; 0: with the problems. Returns STORE_REFUSED. */
+enum store_outcome row_refuse(struct record_work *work, int status, const char *message);
+/* Refuses when a relation that was set points at nothing. */
+enum store_outcome row_check_relations(struct record_work *work, struct store_conn *conn);
+enum store_outcome row_insert(struct record_work *work, struct store_conn *conn);
+/* Whether the row meets the rule now. */
+enum store_outcome row_meets_rule(
+	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret);
+/* The row as it is, into work->values; none of them counts as set. */
+enum store_outcome row_load(struct record_work *work, struct store_conn *conn);
+/* Changes what is set. */
+enum store_outcome row_update(struct record_work *work, struct store_conn *conn);
+/* The row as it is now, as the answer. */
+enum store_outcome row_answer(struct record_work *work, struct store_conn *conn);
+/* A problem for each field of ours in the conflict that the store reported. */
+void row_note_conflict(struct record_work *work);
+
+#endif
