@@ -1,6 +1,5 @@
 #include "journal.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,7 +204,8 @@ int scan_cut(struct audit_lane *lane, struct scan_tail *tail, struct err *err)
 	struct segment *at = atomic_load(&tail->segment->next);
 	int result = 0;
 
-	memset(tail->segment->map + tail->offset, 0, tail->segment->size - tail->offset);
+	memset(tail->segment->map + tail->offset, 0,
+		segment_data_end(tail->segment, tail->offset) - tail->offset);
 	atomic_store(&tail->segment->next, NULL);
 	while (at) {
 		struct segment *next = atomic_load(&at->next);

@@ -80,11 +80,22 @@ int window_get(
 	return 0;
 }
 
+/* Where the next byte may be that is not zero: holes read as zeros. */
+static uint64_t skip_hole(const struct window *window, uint64_t at)
+{
+	off_t data = lseek(window->fd, (off_t)at, SEEK_DATA);
+
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? window->size : at;
+}
+
 int window_data_end(struct window *window, uint64_t offset, uint64_t *ret, struct err *err)
 {
 	uint64_t end = offset;
 
-	for (uint64_t at = offset; at < window->size; at += window->n) {
+	for (uint64_t at = skip_hole(window, offset); at < window->size;
+		at = skip_hole(window, at + window->n)) {
 		if (fill(window, at, err) != 0)
 			return -1;
 		if (window->n == 0)
