@@ -23,6 +23,9 @@ static int map(struct segment *segment, struct err *err)
 		return ERR_SET(err, ERR_IO, "cannot map a segment of %zu bytes", segment->size);
 	/* A crash dump would otherwise carry the journal. */
 	madvise(at, segment->size, MADV_DONTDUMP);
+	/* Reading ahead would fill the cache with the zeros that are still to be written, and then
+	 * the file system calls them data. */
+	madvise(at, segment->size, MADV_RANDOM);
 	segment->map = at;
 	return 0;
 }
