@@ -71,8 +71,7 @@ static void describe_exit(struct pool_instance *instance, const struct spawn_exi
 	const char *load = instance->was_ready ? "" : "load failed: ";
 	switch (exit->end) {
 	case SPAWN_EXITED:
-		snprintf(out, room, "%sthe worker exited with status %d %s", load, exit->status,
-			exit->detail);
+		snprintf(out, room, "%sthe worker exited with status %d", load, exit->status);
 		break;
 	case SPAWN_KILLED:
 		if (exit->is_out_of_memory)
@@ -137,8 +136,11 @@ static void on_condemned(struct loop_message *message)
 {
 	struct pool_lane *lane = LANE_OF(message, condemned_message);
 	struct pool_instance *instance = lane->instance;
-	instance->was_poisoned |= lane->is_poison;
-	instance->was_late |= !lane->is_poison;
+	/* Noise in the segment is seen by every loop; the worker is condemned once. */
+	if (instance->was_poisoned || instance->was_late)
+		return;
+	instance->was_poisoned = lane->is_poison;
+	instance->was_late = !lane->is_poison;
 	instance_record(instance, AUDIT_SANDBOX, lane->is_poison ? "ipc.violation" : "plugin.late",
 		lane->why);
 	char reason[200];
