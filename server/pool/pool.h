@@ -10,7 +10,8 @@
  *      view ─ lane ┐     view ─ lane ┐         starts, probes, watches, ends
  *                  └── rings ────────┴── segment of one instance ── tenon-worker
  *
- * The pool appends the audit record that closes a call before done is called; who calls adds none.
+ * A hook's call is closed by the pool's audit record, in the journal before done is called; a
+ * route's by that of the request that asked, which its caller writes.
  *
  * A call belongs to the version and the instance that took it. Whatever happens, done is called
  * exactly once: with an answer, or with the outcome that says why there is none. A worker that
@@ -126,6 +127,7 @@ struct pool_call {
 	/* What a before-hook attached, NULL: nothing. It is the caller's then, who frees it. */
 	struct gate_attachments *attachments;
 	const struct plugin_version *answered_by; /* NULL when nobody was asked */
+	uint32_t generation, worker_pid;          /* 0 then; for the caller's audit record */
 
 	/* the pool's own */
 	struct pool_slot *slot;

@@ -75,6 +75,8 @@ static void on_done(struct pool_call *call)
 	request->stop = NULL;
 	if (call->answered_by)
 		request->artifact = call->answered_by->sha256;
+	request->generation = call->generation;
+	request->worker_pid = call->worker_pid;
 	figures_count_plugin(request->lane, tenant_name(request->tenant), request->plugin, is_error,
 		loop_now_ns(request_loop(request)) - http_started_ns(request->http));
 	switch (call->outcome) {

@@ -79,6 +79,8 @@ static enum audit_result write_down(
 		.kind = AUDIT_REQUEST,
 		.decision = request->decision,
 		.status = (uint16_t)status,
+		.generation = request->generation,
+		.worker_pid = request->worker_pid,
 		.duration_ns = duration_ns,
 		.n_rows = request->n_rows,
 		.n_bytes = n_bytes,

@@ -58,7 +58,8 @@ struct api_request {
 	/* For the audit record. */
 	enum audit_decision decision;
 	struct bytes reason, object, plugin;
-	const char *artifact; /* hexadecimal SHA-256, or NULL */
+	const char *artifact;            /* hexadecimal SHA-256, or NULL */
+	uint32_t generation, worker_pid; /* of the plugin's worker that was asked, or 0 */
 	uint64_t n_rows;
 
 	/* Called when the client goes away before the answer; NULL when there is nothing to stop.

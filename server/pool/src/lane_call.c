@@ -92,15 +92,14 @@ static void count_outcome(struct pool_lane *lane, enum pool_outcome outcome, uin
 	}
 }
 
-/* The one record that closes a call. */
-static enum audit_result record_call(
+/* The one record that closes a hook's call. */
+static enum audit_result record_hook(
 	struct pool_slot *slot, const struct pool_call *call, uint64_t duration_ns)
 {
 	struct pool_lane *lane = slot->lane;
 	const struct pool_instance *instance = lane->instance;
-	if (slot->kind == WIRE_KIND_HEALTH)
+	if (slot->kind != WIRE_KIND_HOOK)
 		return AUDIT_OK;
-	bool is_hook = slot->kind == WIRE_KIND_HOOK;
 	struct audit_record record = {
 		.kind = AUDIT_REQUEST,
 		.status = (uint16_t)pool_status(call),
@@ -113,9 +112,8 @@ static enum audit_result record_call(
 		.tenant = bytes_of(instance->tenant),
 		.plugin = instance->version->manifest.id,
 		.actor = call->actor,
-		.action = is_hook ? BYTES("plugin.hook") : BYTES("plugin.call"),
-		.object = is_hook ? instance->version->manifest.hooks[slot->door].collection
-				  : instance->version->manifest.routes[slot->door].path,
+		.action = BYTES("plugin.hook"),
+		.object = instance->version->manifest.hooks[slot->door].collection,
 		.reason = call->outcome == POOL_ANSWERED
 				  ? (struct bytes){ NULL, 0 }
 				  : bytes_of(pool_outcome_name(call->outcome)),
@@ -129,7 +127,9 @@ void lane_answer(struct pool_slot *slot)
 	assert(call && slot->state != SLOT_FREE);
 	uint64_t duration_ns = clock_mono_ns() - slot->started_ns;
 	call->answered_by = slot->lane->instance->version;
-	if (record_call(slot, call, duration_ns) != AUDIT_OK) {
+	call->generation = slot->lane->instance->generation;
+	call->worker_pid = (uint32_t)slot->lane->instance->pid;
+	if (record_hook(slot, call, duration_ns) != AUDIT_OK) {
 		/* What cannot be proved afterwards is not told to anybody. */
 		call->outcome = POOL_UNRECORDED;
 		call->answer_body = (struct bytes){ NULL, 0 };
