@@ -50,6 +50,7 @@ struct gate_call {
 
 	/* the request under way */
 	const char *action; /* "db.query" */
+	bool has_intent;    /* the journal says that it is about to be done */
 	char object[256];
 	size_t object_n;
 	uint64_t started_ns;

@@ -182,8 +182,8 @@ void call_refuse(struct gate_call *call, int32_t status, const char *rule, const
 		call->n_denied++;
 	bytes_buf_clear(&call->result);
 	/* The reply says no either way, so a journal that takes no record changes nothing here. */
-	record(call, AUDIT_WHOLE, is_denied ? AUDIT_DENIED : AUDIT_ALLOWED, status,
-		rule[0] ? rule : message);
+	record(call, call->has_intent ? AUDIT_OUTCOME : AUDIT_WHOLE,
+		is_denied ? AUDIT_DENIED : AUDIT_ALLOWED, status, rule[0] ? rule : message);
 	uint32_t flags =
 		status == STATUS_UNAVAILABLE ? ERROR_RETRYABLE | ERROR_NO_EFFECT : ERROR_NO_EFFECT;
 	send_error(call, status, rule, message, flags);
@@ -191,7 +191,8 @@ void call_refuse(struct gate_call *call, int32_t status, const char *rule, const
 
 bool call_intend(struct gate_call *call)
 {
-	if (record(call, AUDIT_INTENT, AUDIT_ALLOWED, 0, NULL) == AUDIT_OK)
+	call->has_intent = record(call, AUDIT_INTENT, AUDIT_ALLOWED, 0, NULL) == AUDIT_OK;
+	if (call->has_intent)
 		return true;
 	send_error(call, STATUS_UNAVAILABLE, "audit", "the audit journal takes no record now",
 		ERROR_RETRYABLE | ERROR_NO_EFFECT);
@@ -200,9 +201,7 @@ bool call_intend(struct gate_call *call)
 
 void call_reply(struct gate_call *call)
 {
-	bool has_intent =
-		strcmp(call->action, "db.exec") == 0 || strcmp(call->action, "http.fetch") == 0;
-	if (record(call, has_intent ? AUDIT_OUTCOME : AUDIT_WHOLE, AUDIT_ALLOWED, 0, NULL) !=
+	if (record(call, call->has_intent ? AUDIT_OUTCOME : AUDIT_WHOLE, AUDIT_ALLOWED, 0, NULL) !=
 		AUDIT_OK) {
 		send_error(call, STATUS_UNAVAILABLE, "audit",
 			"the audit journal takes no record now", 0);
@@ -244,6 +243,7 @@ enum gate_request_result gate_call_request(
 	call->started_ns = clock_mono_ns();
 	call->n_requests++;
 	call->n_rows = 0;
+	call->has_intent = false;
 	note_object(call, (struct bytes){ NULL, 0 });
 	bytes_buf_clear(&call->result);
 	bytes_buf_clear(&call->payload);
