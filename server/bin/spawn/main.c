@@ -38,8 +38,9 @@
 #define UID_SERVERS 4096u
 
 /* How long a worker's end waits for the kernel's record of why: it is made by a thread of the
- * kernel's, usually within a millisecond. */
-#define KILL_WAIT_MS 20
+ * kernel's, usually within a millisecond, but where the processors are busy that thread waits too.
+ */
+#define KILL_WAIT_MS 200
 
 struct worker {
 	uint64_t id;
