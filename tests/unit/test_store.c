@@ -57,6 +57,9 @@ static void teardown(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+/* While it is true a job keeps the writer busy, so that others gather behind it. */
+static atomic_bool writer_is_held;
+
 struct job {
 	struct store_job store;
 	const char *sql, *then;    /* run in this order; then is optional */
@@ -64,7 +67,7 @@ struct job {
 	const struct store_grant *grant;
 	bool ignore_refusal;
 	int64_t value, changes;
-	int64_t sleep_ms;
+	bool holds; /* the writer, until release_writer() */
 	unsigned n_runs;
 	bool was_delivered, committed_before_done;
 	char text[64];
@@ -94,8 +97,11 @@ static enum store_outcome run_job(struct store_job *store_job, struct store_conn
 {
 	struct job *job = (struct job *)store_job;
 	job->n_runs++;
-	if (job->sleep_ms)
-		usleep((useconds_t)job->sleep_ms * 1000);
+	if (job->holds) {
+		atomic_store(&writer_is_held, true);
+		while (atomic_load(&writer_is_held))
+			usleep(200);
+	}
 	store_set_grant(conn, job->grant);
 	enum store_outcome outcome = run_one(job, conn, job->sql);
 	if (outcome == STORE_OK && job->then)
@@ -126,9 +132,16 @@ static void submit(struct job *job, bool is_write)
 		store_read(fix.store, &job->store);
 }
 
+static void await_hold(void)
+{
+	while (!atomic_load(&writer_is_held))
+		usleep(200);
+}
+
 static void wait_all(void)
 {
 	struct err err;
+	atomic_store(&writer_is_held, false);
 	if (fix.n_waiting)
 		CU_ASSERT_EQUAL(loop_run(fix.loop, &err), 0);
 }
@@ -188,9 +201,9 @@ static void jobs_that_arrive_together_share_one_commit(void)
 	struct store_stats before, after;
 	store_stats(fix.store, &before);
 	/* The first keeps the writer busy while the others gather behind it. */
-	struct job jobs[21] = { { .sql = "INSERT INTO items VALUES(0)", .sleep_ms = 50 } };
+	struct job jobs[21] = { { .sql = "INSERT INTO items VALUES(0)", .holds = true } };
 	submit(&jobs[0], true);
-	usleep(10000);
+	await_hold();
 	for (int i = 1; i <= 20; i++) {
 		jobs[i].sql = "INSERT INTO items VALUES(1)";
 		submit(&jobs[i], true);
@@ -208,13 +221,13 @@ static void a_refused_job_is_taken_back_and_its_neighbours_stay(void)
 {
 	setup();
 	write_sql("CREATE TABLE items(id INT UNIQUE)");
-	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .sleep_ms = 30 },
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .holds = true },
 		{ .sql = "INSERT INTO items VALUES(2)" },
 		{ .sql = "INSERT INTO items VALUES(3)", .result = STORE_REFUSED },
 		{ .sql = "INSERT INTO items VALUES(4)", .then = "INSERT INTO items VALUES(2)" },
 		{ .sql = "INSERT INTO items VALUES(5)" } };
 	submit(&jobs[0], true);
-	usleep(5000);
+	await_hold();
 	for (int i = 1; i < 5; i++)
 		submit(&jobs[i], true);
 	wait_all();
@@ -235,12 +248,12 @@ static void a_lost_transaction_runs_each_job_again_alone(void)
 	write_sql("CREATE TABLE items(id INT UNIQUE)");
 	write_sql("INSERT INTO items VALUES(9)");
 	/* OR ROLLBACK takes the whole transaction, the neighbours' work included. */
-	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .sleep_ms = 30 },
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1)", .holds = true },
 		{ .sql = "INSERT INTO items VALUES(2)" },
 		{ .sql = "INSERT OR ROLLBACK INTO items VALUES(9)" },
 		{ .sql = "INSERT INTO items VALUES(3)" } };
 	submit(&jobs[0], true);
-	usleep(5000);
+	await_hold();
 	for (int i = 1; i < 4; i++)
 		submit(&jobs[i], true);
 	wait_all();
@@ -258,12 +271,12 @@ static void a_full_database_fails_its_job_and_keeps_what_was_there(void)
 	store_close(fix.store);
 	open_store(20 * 4096, 100);
 	CU_ASSERT_EQUAL(write_sql("CREATE TABLE items(id INT, pad TEXT)"), STORE_OK);
-	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1, '')", .sleep_ms = 30 },
+	struct job jobs[] = { { .sql = "INSERT INTO items VALUES(1, '')", .holds = true },
 		{ .sql = "INSERT INTO items VALUES(2, '')" },
 		{ .sql = "INSERT INTO items VALUES(3, printf('%.*c', 200000, 'x'))" },
 		{ .sql = "INSERT INTO items VALUES(4, '')" } };
 	submit(&jobs[0], true);
-	usleep(5000);
+	await_hold();
 	for (int i = 1; i < 4; i++)
 		submit(&jobs[i], true);
 	wait_all();
@@ -279,10 +292,10 @@ static void a_full_queue_answers_busy_before_it_returns(void)
 	setup();
 	store_close(fix.store);
 	open_store(0, 1);
-	struct job jobs[4] = { { .sql = "SELECT 1", .sleep_ms = 50 }, { .sql = "SELECT 1" },
+	struct job jobs[4] = { { .sql = "SELECT 1", .holds = true }, { .sql = "SELECT 1" },
 		{ .sql = "SELECT 1" }, { .sql = "SELECT 1" } };
 	submit(&jobs[0], true);
-	usleep(10000);
+	await_hold();
 	for (int i = 1; i < 4; i++)
 		submit(&jobs[i], true);
 	CU_ASSERT(jobs[3].was_delivered);
