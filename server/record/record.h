@@ -181,7 +181,7 @@ enum record_action { RECORD_CREATE, RECORD_UPDATE, RECORD_DELETE };
 
 /* What a hook answers to a client instead of the write. */
 struct record_refusal {
-	int status;           /* 400 to 499; else 400 */
+	int status;           /* 400 to 499; 503: nobody could be asked; else 400 */
 	struct bytes message; /* for people; borrowed until the call it is given to has returned */
 	struct bytes field;   /* the field it is about, or "" */
 	struct bytes code;    /* "" gives "validation_hook_refused" */

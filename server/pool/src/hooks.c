@@ -116,7 +116,8 @@ static void on_hook_done(struct pool_call *call)
 		return;
 	}
 	struct record_refusal refusal = {
-		.status = (int)call->status,
+		/* What a plugin says is the writer's fault; 5xx is for those that do not answer. */
+		.status = call->status >= 400 && call->status < 500 ? (int)call->status : 400,
 		.message = call->message.n ? call->message : BYTES("The plugin refused this."),
 		.field = call->field,
 		.code = call->reason,

@@ -80,8 +80,8 @@ static void note_refusal(struct record_work *work, const struct record_refusal *
 	struct record_call *call = work->call;
 	struct bytes message = refusal->message.n ? refusal->message : BYTES("Refused.");
 	char *copy = arena_copy(call->arena, message);
-	work->refused_status =
-		refusal->status >= 400 && refusal->status < 500 ? refusal->status : 400;
+	bool is_known = (refusal->status >= 400 && refusal->status < 500) || refusal->status == 503;
+	work->refused_status = is_known ? refusal->status : 400;
 	work->refused_message = copy ? copy : "Refused.";
 	problems_init(&work->problems, &call->answer);
 	if (refusal->field.n) {
