@@ -280,7 +280,7 @@ static void a_plugin_that_cannot_start_guards_its_writes_and_is_tried_again(void
 	struct bed_answer answer = bed_call(0, "shop", "order-rules", "/build");
 	CU_ASSERT_EQUAL(answer.found, POOL_DOWN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer.reason, "could not start"));
-	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 400);
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 503);
 	bed_move_artifacts(false);
 	CU_ASSERT(is_served_again("shop", "order-rules", "/build"));
 	bed_stop();
