@@ -10,10 +10,8 @@
 
 static const char *const verdicts[] = {
 	[SANDBOX_FULL] = "Every layer holds: plugins run here.",
-	[SANDBOX_DEGRADED] = "Layers are missing: plugins run only when the operator allows these "
-			     "to be missing.",
-	[SANDBOX_REFUSED] =
-		"Layers that must not be missing are: plugins will not be started here.",
+	[SANDBOX_DEGRADED] = "Layers are missing: plugins run only with --allow-missing for them.",
+	[SANDBOX_REFUSED] = "Layers are missing that no plugin may run without: none will start.",
 };
 
 int command_doctor(int argc, char **argv)
