@@ -7,5 +7,6 @@ function(unit_test module)
   target_include_directories(test_${module} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
   target_link_libraries(test_${module} PRIVATE ${module} ${T_MODULES} project_flags ${CUNIT})
   add_test(NAME unit.${module} COMMAND test_${module})
-  set_tests_properties(unit.${module} PROPERTIES TIMEOUT 60)
+  # Seconds here; the limit leaves room for sanitizers on a machine that has other things to do.
+  set_tests_properties(unit.${module} PROPERTIES TIMEOUT 180)
 endfunction()

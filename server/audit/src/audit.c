@@ -135,6 +135,7 @@ static void publish_key(const char *key_path, const struct sign_key *key)
 
 static int open_folder(struct audit *audit, const struct audit_config *config, struct err *err)
 {
+	assert(audit);
 	if (mkdir(config->folder, 0700) != 0 && errno != EEXIST)
 		return ERR_SET(err, ERR_IO, "cannot create %s", config->folder);
 	audit->folder = open(config->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

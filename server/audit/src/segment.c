@@ -96,7 +96,7 @@ int segment_make(int folder, uint32_t lane, uint64_t number, size_t size, const 
 int segment_open(int folder, uint32_t lane, uint64_t number, struct segment **ret, struct err *err)
 {
 	char name[FILES_NAME_SIZE];
-	struct stat st;
+	struct stat st = { 0 };
 	struct segment *segment = new_segment(lane, number);
 	int result = 0;
 

@@ -134,19 +134,19 @@ int main(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'h') {
-			fputs(usage, stdout);
+			(void)fputs(usage, stdout);
 			return 0;
 		}
 		if (option == 'k')
 			options.key = key;
 		if ((option != 'f' || !parse_from(optarg, &options, hash)) &&
 			(option != 'k' || !read_key(optarg, key))) {
-			fputs(usage, stderr);
+			(void)fputs(usage, stderr);
 			return VERIFY_USAGE;
 		}
 	}
 	if (optind != argc - 1) {
-		fputs(usage, stderr);
+		(void)fputs(usage, stderr);
 		return VERIFY_USAGE;
 	}
 	options.folder = argv[optind];

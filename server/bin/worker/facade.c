@@ -137,7 +137,7 @@ static int32_t db_request(struct tenon_call *call, enum wire_type type,
 static int32_t db_query(
 	struct tenon_call *call, const struct tenon_statement *statement, struct tenon_rows **out)
 {
-	struct bytes result;
+	struct bytes result = { NULL, 0 };
 	int32_t status = db_request(call, WIRE_DB_QUERY, statement, &result);
 
 	if (status != TENON_OK)
@@ -189,7 +189,7 @@ static int32_t db_exec(
 	struct tenon_call *call, const struct tenon_statement *statement, uint64_t *changed)
 {
 	struct wire_changed wire;
-	struct bytes result;
+	struct bytes result = { NULL, 0 };
 	int32_t status = db_request(call, WIRE_DB_EXEC, statement, &result);
 
 	if (status != TENON_OK)

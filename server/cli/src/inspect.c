@@ -44,7 +44,7 @@ int inspect_run(const char *file)
 		fprintf(stderr, "tenon: the path is too long\n");
 		return 1;
 	}
-	strcpy(path, file);
+	memcpy(path, file, strlen(file) + 1);
 	return become(name, arguments);
 }
 

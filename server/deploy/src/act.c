@@ -127,7 +127,7 @@ void act_refuse(struct act *act, const char *format, ...)
 	char message[400];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	(void)vsnprintf(message, sizeof message, format, args);
 	va_end(args);
 	act_end(act, DEPLOY_REFUSED, message);
 }

@@ -11,7 +11,7 @@
 
 #include "egress_core.h"
 
-#define CONNECTIONS_PER_TENANT 8l
+#define CONNECTIONS_PER_TENANT 8L
 
 struct socket_watch {
 	struct loop_watch watch; /* first */

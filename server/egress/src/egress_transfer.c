@@ -9,9 +9,9 @@
 
 /* A slow upstream may hold a connection, not keep it: less than 1 KiB/s for 3 s ends the transfer.
  */
-#define LOW_SPEED_BYTES   1024l
-#define LOW_SPEED_SECONDS 3l
-#define CONNECT_MS        2000l
+#define LOW_SPEED_BYTES   1024L
+#define LOW_SPEED_SECONDS 3L
+#define CONNECT_MS        2000L
 
 /* ---- the URL ---- */
 
@@ -248,10 +248,10 @@ static void set_method(struct egress_call *call, struct bytes method, struct byt
 	char text[16];
 
 	bytes_to_string(method, text, sizeof text);
-	curl_easy_setopt(easy, CURLOPT_NOBODY, 0l);
-	curl_easy_setopt(easy, CURLOPT_HTTPGET, 1l);
+	curl_easy_setopt(easy, CURLOPT_NOBODY, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	if (bytes_eq(method, BYTES("HEAD"))) {
-		curl_easy_setopt(easy, CURLOPT_NOBODY, 1l);
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
 		return;
 	}
 	if (body.n > 0 || text[0] == 'P') { /* POST, PUT, PATCH: a length of 0 is said, too */
@@ -270,22 +270,22 @@ static void set_options(struct egress_call *call)
 
 	bytes_to_string(call->request.scheme, scheme, sizeof scheme);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1l);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme);
 	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, scheme);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
-	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1l);
-	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1l);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0l);
-	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0l);
+	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_NONE);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1l);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2l);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "Tenon");
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);

@@ -30,7 +30,7 @@ enum expr_result expr_fail(struct expr_error *error, size_t offset, const char *
 	error->offset = offset;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(error->message, sizeof(error->message), format, args);
+	(void)vsnprintf(error->message, sizeof(error->message), format, args);
 	va_end(args);
 	return EXPR_INVALID;
 }

@@ -287,7 +287,7 @@ static enum expr_result auth_value(
 	for (size_t i = 0;
 		(scope = compiler->schema->auth_scope(compiler->schema, i, &collection_id)); i++) {
 		struct row row = { 0 };
-		struct value value;
+		struct value value = { 0 };
 		result = follow(compiler, scope, id.sql, &row);
 		if (result == EXPR_OK)
 			result = walk(compiler, path, 2, row, is_any, &value);

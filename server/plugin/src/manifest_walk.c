@@ -9,7 +9,7 @@ int walk_refuse(struct walk *walk, const char *format, ...)
 	char text[160];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	return ERR_SET(walk->err, ERR_INVALID, "%s: %s", walk->path_n ? walk->path : "/", text);
 }

@@ -23,7 +23,7 @@ void problems_add(
 	char message[256];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
+	(void)vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	struct text_json_writer *writer = &problems->writer;
 	text_json_write_key(writer, field);

@@ -116,7 +116,7 @@ static enum store_outcome run_attached(struct record_work *work, struct store_co
 static enum store_outcome run_create(struct store_job *job, struct store_conn *conn)
 {
 	struct record_work *work = work_of(job);
-	bool is_met;
+	bool is_met = false;
 	work->refused_status = 0;
 	work->has_refusal_data = false;
 	work->problems.n = 0;
@@ -308,7 +308,7 @@ static enum store_outcome run_update(struct store_job *job, struct store_conn *c
 {
 	struct record_work *work = work_of(job);
 	struct bytes confirm;
-	bool is_met;
+	bool is_met = false;
 	work->refused_status = 0;
 	work->has_refusal_data = false;
 	bytes_buf_clear(&work->call->ignored);

@@ -78,7 +78,7 @@ static bool own_path(struct bytes table, const char *controller, struct bytes *r
 }
 
 /* Opens the folder of the caller's own group, for which a line of mountinfo must show the
- * hierarchy: "36 35 98:0 /root /mount/point options ... - type source super,options". */
+ * hierarchy: "36 35 98:0 /sub /mount/point options ... - type source super,options". */
 static int open_own(struct bytes mounts, struct bytes own, const char *controller)
 {
 	while (mounts.n) {

@@ -258,7 +258,7 @@ static const struct row spawner_rows[] = {
 
 #define LIST(rows)                                                                                 \
 	{                                                                                          \
-		rows, sizeof rows / sizeof rows[0]                                                 \
+		(rows), sizeof(rows) / sizeof((rows)[0])                                           \
 	}
 
 static const struct {

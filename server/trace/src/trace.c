@@ -54,7 +54,8 @@ bool trace_parse(struct bytes header, struct trace_context *ret)
 
 void trace_format(const struct trace_context *context, char out[static TRACE_HEADER_BYTES])
 {
-	memcpy(out, "00-", 3);
+	out[0] = out[1] = '0';
+	out[2] = '-';
 	bytes_hex((struct bytes){ (const char *)context->trace_id, ID_TRACE_BYTES }, out + 3);
 	out[35] = '-';
 	bytes_hex((struct bytes){ (const char *)context->span_id, ID_SPAN_BYTES }, out + 36);

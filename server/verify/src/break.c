@@ -15,7 +15,7 @@ enum verify_result broken(struct verify *verify, struct lane *lane, enum verify_
 	report->offset = offset;
 	snprintf(report->file, sizeof(report->file), "%s", file);
 	va_start(args, format);
-	vsnprintf(report->what, sizeof(report->what), format, args);
+	(void)vsnprintf(report->what, sizeof(report->what), format, args);
 	va_end(args);
 	if (lane) {
 		report->seq = lane->seq + 1;
