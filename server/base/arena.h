@@ -21,7 +21,7 @@ struct arena;
 int arena_new(size_t max_bytes, struct arena **ret, struct err *err);
 /* Frees the arena and all that was taken from it. Takes NULL. */
 void arena_free(struct arena *arena);
-/* Forgets all that was taken; keeps the first chunk for the next use. */
+/* Forgets all that was taken; keeps its biggest small chunk for the next use. */
 void arena_reset(struct arena *arena);
 
 /* n zeroed bytes aligned for any type, or NULL when the maximum or the memory is used up. */

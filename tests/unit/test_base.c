@@ -73,6 +73,26 @@ static void an_arena_gives_zeroed_memory_up_to_its_maximum(void)
 	CU_ASSERT_PTR_NOT_NULL(arena_alloc(arena, 10000));
 }
 
+static void a_reset_arena_gives_the_same_memory_again_and_zeroed(void)
+{
+	DEFER(arena_free) struct arena *arena = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(arena_new(1000000, &arena, NULL), 0);
+	CU_ASSERT_PTR_NOT_NULL(arena_alloc(arena, 1000));
+	char *p = arena_alloc(arena, 5000); /* a second chunk, the bigger one */
+	CU_ASSERT_PTR_NOT_NULL(arena_alloc(arena, 50000));
+	memset(p, 'x', 5000);
+	arena_reset(arena);
+	CU_ASSERT_PTR_EQUAL(arena_copy(arena, BYTES("abc")), p);
+	CU_ASSERT_STRING_EQUAL(p, "abc");
+	CU_ASSERT_STRING_EQUAL(arena_printf(arena, "%s", "de").p, "de");
+	arena_reset(arena);
+	memset(p, 'x', 5000);
+	CU_ASSERT_PTR_EQUAL(arena_alloc(arena, 5000), p);
+	for (size_t i = 0; i < 5000; i++)
+		CU_ASSERT_EQUAL(p[i], 0);
+}
+
 static void wall_time_formats_as_records_carry_it(void)
 {
 	char text[CLOCK_TEXT_BYTES];
@@ -118,6 +138,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_buffer_never_passes_its_maximum),
 	UNIT(hexadecimal_goes_both_ways),
 	UNIT(an_arena_gives_zeroed_memory_up_to_its_maximum),
+	UNIT(a_reset_arena_gives_the_same_memory_again_and_zeroed),
 	UNIT(wall_time_formats_as_records_carry_it),
 	UNIT(record_ids_are_fifteen_letters_and_differ),
 	UNIT(a_fault_keeps_the_place_and_errno),

@@ -10,29 +10,39 @@
 #include <string.h>
 
 #define ANSWER_HEADERS 68 /* the plugin's 64 and ours */
+/* A body up to this is copied to the request's own memory, which costs no allocation. */
+#define BODY_SMALL 4096
+
+#define NAME(text)                                                                                 \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
 
 /* Headers of a plugin's answer that never leave, in lower case. Those that frame the message are
  * the listener's, those that loosen the browser's walls are nobody's. */
-static const char *const dropped[] = { "set-cookie", "set-cookie2", "service-worker-allowed",
-	"clear-site-data", "content-security-policy", "content-security-policy-report-only",
-	"access-control-allow-origin", "access-control-allow-credentials",
-	"access-control-allow-methods", "access-control-allow-headers",
-	"access-control-expose-headers", "access-control-max-age", "cross-origin-resource-policy",
-	"cross-origin-opener-policy", "cross-origin-embedder-policy", "x-content-type-options",
-	"strict-transport-security", "public-key-pins", "alt-svc", "refresh", "connection",
-	"keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade",
-	"proxy-authenticate", "www-authenticate", "date", "server", "x-request-id", "sourcemap",
-	"report-to", "reporting-endpoints", "nel", "link", "origin-agent-cluster",
-	"permissions-policy" };
+static const struct bytes dropped[] = { NAME("set-cookie"), NAME("set-cookie2"),
+	NAME("service-worker-allowed"), NAME("clear-site-data"), NAME("content-security-policy"),
+	NAME("content-security-policy-report-only"), NAME("access-control-allow-origin"),
+	NAME("access-control-allow-credentials"), NAME("access-control-allow-methods"),
+	NAME("access-control-allow-headers"), NAME("access-control-expose-headers"),
+	NAME("access-control-max-age"), NAME("cross-origin-resource-policy"),
+	NAME("cross-origin-opener-policy"), NAME("cross-origin-embedder-policy"),
+	NAME("x-content-type-options"), NAME("strict-transport-security"), NAME("public-key-pins"),
+	NAME("alt-svc"), NAME("refresh"), NAME("connection"), NAME("keep-alive"),
+	NAME("transfer-encoding"), NAME("content-length"), NAME("te"), NAME("trailer"),
+	NAME("upgrade"), NAME("proxy-authenticate"), NAME("www-authenticate"), NAME("date"),
+	NAME("server"), NAME("x-request-id"), NAME("sourcemap"), NAME("report-to"),
+	NAME("reporting-endpoints"), NAME("nel"), NAME("link"), NAME("origin-agent-cluster"),
+	NAME("permissions-policy") };
 
 /* Headers of a request that a plugin never sees: what would let it act as its caller. */
-static const char *const withheld[] = { "authorization", "cookie", "proxy-authorization",
-	"x-tenon-csrf" };
+static const struct bytes withheld[] = { NAME("authorization"), NAME("cookie"),
+	NAME("proxy-authorization"), NAME("x-tenon-csrf") };
 
-static bool is_in(const char *const *list, size_t n, struct bytes name)
+static bool is_in(const struct bytes *list, size_t n, struct bytes name)
 {
 	for (size_t i = 0; i < n; i++)
-		if (bytes_eq_nocase(name, bytes_of(list[i])))
+		if (list[i].n == name.n && bytes_eq_nocase(name, list[i]))
 			return true;
 	return false;
 }
@@ -59,11 +69,16 @@ static void answer_washed(struct api_request *request, const struct pool_call *c
 			"The plugin answered with a status that is none.", (struct bytes){ 0 });
 		return;
 	}
-	const struct http_answer answer = { .status = status,
+	struct http_answer answer = { .status = status,
 		.headers = headers,
 		.n_headers = n,
 		.body = call->answer_body,
 		.body_kind = HTTP_BODY_COPY };
+	char *copy = answer.body.n <= BODY_SMALL ? arena_copy(request->arena, answer.body) : NULL;
+	if (copy) {
+		answer.body.p = copy;
+		answer.body_kind = HTTP_BODY_ARENA;
+	}
 	request_answer(request, &answer);
 }
 
@@ -185,14 +200,15 @@ void plugin_call(void *context)
 	}
 
 	struct pool_call *call = arena_alloc(request->arena, sizeof *call);
-	struct pool_header *headers =
-		arena_alloc(request->arena, POOL_HEADERS_MAX * sizeof *headers);
+	struct http_header header;
+	size_t n_there = 0, n_headers = 0;
+	while (http_header_at(request->http, n_there, &header))
+		n_there++;
+	struct pool_header *headers = arena_alloc(request->arena, n_there * sizeof *headers);
 	if (!call || !headers) {
 		request_refuse(request, API_TOO_LARGE);
 		return;
 	}
-	struct http_header header;
-	size_t n_headers = 0;
 	for (size_t i = 0;
 		n_headers < POOL_HEADERS_MAX && http_header_at(request->http, i, &header); i++)
 		if (!is_in(withheld, sizeof withheld / sizeof withheld[0], header.name))

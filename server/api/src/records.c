@@ -28,22 +28,25 @@ static struct bytes rule_name(struct api_request *request, struct bytes name)
 /* Query and headers for rules and options. False having answered. */
 static bool take_pairs(struct api_request *request, struct record_call *call)
 {
-	struct record_pair *pairs = arena_alloc(request->arena, PAIRS_MAX * sizeof *pairs);
-	struct record_pair *headers = arena_alloc(request->arena, HEADERS_MAX * sizeof *headers);
+	struct bytes text = http_query(request->http);
+	size_t n_pairs = text.n ? PAIRS_MAX : 0, n_there = 0, n = 0;
 	struct text_url_query query;
-	enum text_url_result result = TEXT_URL_LIMIT;
+	enum text_url_result result = TEXT_URL_END;
 	struct http_header header;
-	size_t n = 0;
 
+	while (n_there < HEADERS_MAX && http_header_at(request->http, n_there, &header))
+		n_there++;
+	struct record_pair *pairs = arena_alloc(request->arena, n_pairs * sizeof *pairs);
+	struct record_pair *headers = arena_alloc(request->arena, n_there * sizeof *headers);
 	if (!pairs || !headers) {
 		request_refuse(request, API_TOO_LARGE);
 		return false;
 	}
-	text_url_query_init(&query, http_query(request->http), PAIRS_MAX);
-	while (n < PAIRS_MAX && (result = text_url_query_next(&query, request->arena,
-					 &pairs[n].name, &pairs[n].value)) == TEXT_URL_OK)
+	text_url_query_init(&query, text, PAIRS_MAX);
+	while (n < n_pairs && (result = text_url_query_next(&query, request->arena, &pairs[n].name,
+				       &pairs[n].value)) == TEXT_URL_OK)
 		n++;
-	if (n < PAIRS_MAX && result != TEXT_URL_END) {
+	if (n < n_pairs && result != TEXT_URL_END) {
 		struct bytes message = arena_printf(request->arena,
 			"The query string cannot be taken: %s.", text_url_reason(result));
 		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });
@@ -53,8 +56,7 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 	call->n_query = n;
 
 	size_t n_headers = 0;
-	for (size_t i = 0; n_headers < HEADERS_MAX && http_header_at(request->http, i, &header);
-		i++) {
+	for (size_t i = 0; i < n_there && http_header_at(request->http, i, &header); i++) {
 		headers[n_headers].name = rule_name(request, header.name);
 		headers[n_headers++].value = header.value;
 	}
@@ -116,6 +118,19 @@ static void stop(struct api_request *request)
 	record_cancel(request->context);
 }
 
+/* "collection/id" for the audit record. */
+static struct bytes name_record(struct arena *arena, struct bytes collection, struct bytes id)
+{
+	char *text = arena_alloc(arena, collection.n + 1 + id.n);
+
+	if (!text)
+		return collection;
+	memcpy(text, collection.p, collection.n);
+	text[collection.n] = '/';
+	memcpy(text + collection.n + 1, id.p, id.n);
+	return (struct bytes){ text, collection.n + 1 + id.n };
+}
+
 /* A call for this request, or NULL having answered. */
 static struct record_call *new_call(struct api_request *request)
 {
@@ -149,9 +164,8 @@ static struct record_call *new_call(struct api_request *request)
 		return NULL;
 	}
 	call->id = id;
-	request->object = id.n ? arena_printf(request->arena, "%.*s/%.*s", (int)call->collection.n,
-					 call->collection.p, (int)id.n, id.p)
-			       : call->collection;
+	request->object =
+		id.n ? name_record(request->arena, call->collection, id) : call->collection;
 	if (!take_pairs(request, call))
 		return NULL;
 	return call;

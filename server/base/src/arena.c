@@ -10,6 +10,9 @@
  * small one few bytes. */
 #define CHUNK_FIRST_BYTES 2048
 #define CHUNK_MOST_BYTES  65536
+/* What a reset arena keeps at most: enough for the usual request, so that the next one asks malloc
+ * for nothing, and little enough for thousands of idle ones. */
+#define CHUNK_KEPT_BYTES 8192
 
 struct chunk {
 	struct chunk *next; /* the older one */
@@ -48,21 +51,28 @@ void arena_free(struct arena *arena)
 
 void arena_reset(struct arena *arena)
 {
-	struct chunk *chunk = arena->newest;
+	struct chunk *kept = NULL;
 
-	while (chunk && chunk->next) {
-		struct chunk *next = chunk->next;
-		free(chunk);
-		chunk = next;
+	for (struct chunk *chunk = arena->newest, *next; chunk; chunk = next) {
+		next = chunk->next;
+		if (chunk->cap > CHUNK_KEPT_BYTES || (kept && kept->cap >= chunk->cap)) {
+			free(chunk);
+			continue;
+		}
+		free(kept);
+		kept = chunk;
 	}
-	if (chunk)
-		chunk->n = 0;
-	arena->newest = chunk;
+	if (kept) {
+		kept->next = NULL;
+		kept->n = 0;
+	}
+	arena->newest = kept;
 	arena->used = 0;
-	arena->chunk_bytes = CHUNK_FIRST_BYTES;
+	arena->chunk_bytes = kept && kept->cap > CHUNK_FIRST_BYTES ? kept->cap : CHUNK_FIRST_BYTES;
 }
 
-void *arena_alloc(struct arena *arena, size_t n)
+/* n bytes, not zeroed. */
+static char *take(struct arena *arena, size_t n)
 {
 	size_t align = alignof(max_align_t);
 
@@ -80,20 +90,29 @@ void *arena_alloc(struct arena *arena, size_t n)
 		if (arena->chunk_bytes < CHUNK_MOST_BYTES)
 			arena->chunk_bytes *= 2;
 	}
-	void *p = chunk->data + chunk->n;
+	char *p = chunk->data + chunk->n;
 	chunk->n += rounded;
 	arena->used += n;
-	memset(p, 0, n);
 	return p;
+}
+
+void *arena_alloc(struct arena *arena, size_t n)
+{
+	char *p = take(arena, n);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 char *arena_copy(struct arena *arena, struct bytes data)
 {
 	if (data.n == SIZE_MAX)
 		return NULL;
-	char *p = arena_alloc(arena, data.n + 1);
-	if (p && data.n)
+	char *p = take(arena, data.n + 1);
+	if (!p)
+		return NULL;
+	if (data.n)
 		memcpy(p, data.p, data.n);
+	p[data.n] = '\0';
 	return p;
 }
 
@@ -106,7 +125,7 @@ struct bytes arena_printf(struct arena *arena, const char *format, ...)
 	va_copy(again, args);
 	int n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	char *p = n < 0 ? NULL : arena_alloc(arena, (size_t)n + 1);
+	char *p = n < 0 ? NULL : take(arena, (size_t)n + 1);
 	if (p) {
 		(void)vsnprintf(p, (size_t)n + 1, format, again);
 		text = (struct bytes){ p, (size_t)n };
