@@ -126,8 +126,9 @@ static void on_done(struct pool_call *call)
 			"The plugin broke the protocol and was ended.", (struct bytes){ 0 });
 		return;
 	case POOL_CANCELLED:
+		/* Nobody reads it; the status is for the record. */
 		request->reason = BYTES("client went away");
-		request_refuse(request, API_DEADLINE);
+		request_status(request, 499, "The client went away.", (struct bytes){ 0 });
 		return;
 	case POOL_UNRECORDED:
 		request_refuse_later(request, API_AUDIT, NULL, 5);
