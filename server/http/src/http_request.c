@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define ARENA_MOST_BYTES (1024 * 1024)
-#define POOL_MOST        256         /* requests kept for reuse, per lane */
-#define BODY_KEPT_BYTES  (64 * 1024) /* a pooled request keeps a body buffer up to this */
+#define POOL_MOST        256        /* requests kept for reuse, per lane */
+#define BODY_KEPT_BYTES  (4 * 1024) /* a pooled request keeps a body buffer up to this */
 
 struct http_request *request_new(struct connection *connection)
 {
