@@ -17,7 +17,7 @@
  * Threads: a lane belongs to the first thread that appends to it, which is checked. Everything that
  *          takes the journal itself may be called from any thread, but open and close.
  * Memory:  a lane has its current segment and the next one mapped, and of them resident what was
- *          written in the last seal_interval_ms and room for about as much: 0.5 to 3 MiB.
+ *          written in the last seal_interval_ms and room for about as much: 0.2 to 3 MiB.
  */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H

@@ -27,7 +27,7 @@
 #include "format.h"
 #include "record.h"
 
-#define AHEAD_MIN (256u << 10)
+#define AHEAD_MIN (128u << 10)
 #define AHEAD_MAX (2u << 20)
 
 void sealer_wake(struct audit *audit)
@@ -65,6 +65,9 @@ static void populate(struct audit_lane *lane, struct segment *writing)
 		ahead = AHEAD_MAX;
 	uint64_t end = committed + ahead;
 	segment_populate(writing, end < writing->size ? end : writing->size);
+	/* After a burst: what a writer at this pace does not get to in two rounds. */
+	if (end + AHEAD_MIN < writing->size)
+		segment_depopulate(writing, end + AHEAD_MIN);
 	if (next && end > writing->size) {
 		end -= writing->size;
 		segment_populate(next, end < next->size ? end : next->size);

@@ -14,7 +14,7 @@
 #include "files.h"
 #include "format.h"
 
-#define RESIDENT_STEP (256u << 10)
+#define RESIDENT_STEP (64u << 10)
 
 static int map(struct segment *segment, struct err *err)
 {
@@ -158,6 +158,17 @@ void segment_release(struct segment *segment, uint64_t end)
 		return;
 	madvise(segment->map + segment->released, end - segment->released, MADV_DONTNEED);
 	segment->released = end;
+}
+
+void segment_depopulate(struct segment *segment, uint64_t end)
+{
+	uint64_t to = atomic_load_explicit(&segment->populated, memory_order_relaxed);
+
+	end = (end + RESIDENT_STEP - 1) / RESIDENT_STEP * RESIDENT_STEP;
+	/* The mark first: a writer that has seen the old one takes a page fault, no more. */
+	if (end >= to || !atomic_compare_exchange_strong(&segment->populated, &to, end))
+		return;
+	madvise(segment->map + end, to - end, MADV_DONTNEED);
 }
 
 /* The end of what is not zero in [from, to), or from. */

@@ -45,11 +45,13 @@ int segment_open(int folder, uint32_t lane, uint64_t number, struct segment **re
 /* Unmaps and closes; takes NULL. */
 void segment_free(struct segment *segment);
 
-/* Makes pages up to end resident, 256 KiB at a time, so that the writer never waits for a page. */
+/* Makes pages up to end resident, 64 KiB at a time, so that the writer never waits for a page. */
 void segment_populate(struct segment *segment, uint64_t end);
-/* Lets go of pages before end, 256 KiB at a time: what was stored stays in the file, and who reads
+/* Lets go of pages before end, 64 KiB at a time: what was stored stays in the file, and who reads
  * it through the map gets it from there. */
 void segment_release(struct segment *segment, uint64_t end);
+/* Lets go of resident pages behind end, which the writer will not need soon. */
+void segment_depopulate(struct segment *segment, uint64_t end);
 /* The end of the bytes from at on that are not zero. Looks only where the file has data. */
 uint64_t segment_data_end(const struct segment *segment, uint64_t at);
 
