@@ -4,13 +4,15 @@
  *   hammer HOST PORT PATH THREADS SECONDS FLOOR_FILE
  *
  * FLOOR_FILE holds a decimal number that its writer only raises. Each request reads it before it is
- * sent; the answer's first "build":N must not be below it. Prints one line: requests=N bad_status=N
- * stale=N broken=N. Exit status 0 when the last three are 0.
+ * sent; the answer's first "build":N must not be below it. Ends after SECONDS, or with SIGINT or
+ * SIGTERM. Prints one line: requests=N bad_status=N stale=N broken=N. Exit status 0 when the last
+ * three are 0.
  */
 #include "client.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,14 @@
 static const char *host, *path, *floor_file;
 static int port;
 static time_t end_s;
+static volatile sig_atomic_t is_over;
 static _Atomic unsigned long n_requests, n_bad_status, n_stale, n_broken;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_over = 1;
+}
 
 static time_t now_s(void)
 {
@@ -55,7 +64,7 @@ static void *run(void *unused)
 	(void)unused;
 	int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%d\r\n\r\n",
 		path, host, port);
-	while (now_s() < end_s) {
+	while (!is_over && now_s() < end_s) {
 		if (fd < 0 && (fd = client_dial(host, port)) < 0) {
 			n_broken++;
 			(void)usleep(1000);
@@ -98,6 +107,10 @@ int main(int argc, char **argv)
 	floor_file = argv[6];
 	end_s = now_s() + atoi(argv[5]);
 	int n = atoi(argv[4]);
+	/* A call under way is finished: the signal must not count as a broken one. */
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
 	for (int i = 0; i < n; i++)
 		if (pthread_create(&threads[i], NULL, run, NULL) != 0)
 			return 2;
