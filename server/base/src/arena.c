@@ -68,7 +68,11 @@ void arena_reset(struct arena *arena)
 	}
 	arena->newest = kept;
 	arena->used = 0;
-	arena->chunk_bytes = kept && kept->cap > CHUNK_FIRST_BYTES ? kept->cap : CHUNK_FIRST_BYTES;
+	/* If that was too small, the next one is bigger and stays instead. */
+	arena->chunk_bytes =
+		kept && kept->cap * 2 > CHUNK_FIRST_BYTES ? kept->cap * 2 : CHUNK_FIRST_BYTES;
+	if (arena->chunk_bytes > CHUNK_KEPT_BYTES)
+		arena->chunk_bytes = CHUNK_KEPT_BYTES;
 }
 
 /* n bytes, not zeroed. */
