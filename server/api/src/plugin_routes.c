@@ -49,14 +49,16 @@ static bool is_in(const struct bytes *list, size_t n, struct bytes name)
 
 static void answer_washed(struct api_request *request, const struct pool_call *call)
 {
-	struct http_header headers[ANSWER_HEADERS] = {
-		{ BYTES("Content-Security-Policy"), BYTES("sandbox; default-src 'none'") },
-		{ BYTES("X-Content-Type-Options"), BYTES("nosniff") },
-		{ BYTES("Cross-Origin-Resource-Policy"), BYTES("same-origin") },
+	static const struct http_header ours[] = {
+		{ NAME("Content-Security-Policy"), NAME("sandbox; default-src 'none'") },
+		{ NAME("X-Content-Type-Options"), NAME("nosniff") },
+		{ NAME("Cross-Origin-Resource-Policy"), NAME("same-origin") },
 	};
-	size_t n = 3;
+	struct http_header headers[ANSWER_HEADERS];
+	size_t n = sizeof ours / sizeof ours[0];
 	unsigned status = call->status;
 
+	memcpy(headers, ours, sizeof ours);
 	for (size_t i = 0; i < call->n_answer_headers && n < ANSWER_HEADERS; i++) {
 		const struct pool_header *header = &call->answer_headers[i];
 		if (!is_in(dropped, sizeof dropped / sizeof dropped[0], header->name))

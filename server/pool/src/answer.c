@@ -4,15 +4,23 @@
 
 /* ---- headers: what a plugin may set ---- */
 
+#define NAME(text)                                                                                 \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+
 /* Those that belong to the server, to the connection, or to the origin that the plugin shares with
  * others. A name that ends in '-' stands for all that start so. */
-static const char *const FORBIDDEN[] = { "access-control-", "alt-svc", "clear-site-data",
-	"connection", "content-length", "content-security-policy", "cross-origin-", "date",
-	"expect", "host", "keep-alive", "nel", "proxy-", "public-key-pins", "refresh", "report-to",
-	"server", "service-worker-allowed", "set-cookie", "set-cookie2",
-	"content-security-policy-report-only", "strict-transport-security", "te", "traceparent",
-	"tracestate", "trailer", "transfer-encoding", "upgrade", "via", "www-authenticate",
-	"x-content-type-options", "x-frame-options", "x-request-id" };
+static const struct bytes FORBIDDEN[] = { NAME("access-control-"), NAME("alt-svc"),
+	NAME("clear-site-data"), NAME("connection"), NAME("content-length"),
+	NAME("content-security-policy"), NAME("cross-origin-"), NAME("date"), NAME("expect"),
+	NAME("host"), NAME("keep-alive"), NAME("nel"), NAME("proxy-"), NAME("public-key-pins"),
+	NAME("refresh"), NAME("report-to"), NAME("server"), NAME("service-worker-allowed"),
+	NAME("set-cookie"), NAME("set-cookie2"), NAME("content-security-policy-report-only"),
+	NAME("strict-transport-security"), NAME("te"), NAME("traceparent"), NAME("tracestate"),
+	NAME("trailer"), NAME("transfer-encoding"), NAME("upgrade"), NAME("via"),
+	NAME("www-authenticate"), NAME("x-content-type-options"), NAME("x-frame-options"),
+	NAME("x-request-id") };
 
 static bool is_token(struct bytes name)
 {
@@ -43,11 +51,10 @@ static bool is_value(struct bytes value)
 static bool is_forbidden(struct bytes name)
 {
 	for (size_t i = 0; i < sizeof FORBIDDEN / sizeof FORBIDDEN[0]; i++) {
-		struct bytes forbidden = bytes_of(FORBIDDEN[i]);
 		struct bytes start = name;
-		if (forbidden.p[forbidden.n - 1] == '-' && start.n > forbidden.n)
-			start.n = forbidden.n;
-		if (bytes_eq_nocase(start, forbidden))
+		if (FORBIDDEN[i].p[FORBIDDEN[i].n - 1] == '-' && start.n > FORBIDDEN[i].n)
+			start.n = FORBIDDEN[i].n;
+		if (start.n == FORBIDDEN[i].n && bytes_eq_nocase(start, FORBIDDEN[i]))
 			return true;
 	}
 	return false;
