@@ -13,7 +13,8 @@
 /* Declares a variable whose release function is fn, for which DEFER_DEFINE has been written. */
 #define DEFER(fn) __attribute__((cleanup(fn##_deferred)))
 
-/* Makes DEFER(fn) possible for variables of the given pointer type. */
+/* Makes DEFER(fn) possible for variables of the given pointer type.
+ * NOLINTNEXTLINE(bugprone-macro-parentheses): a type takes none. */
 #define DEFER_DEFINE(type, fn)                                                                     \
 	static inline __attribute__((unused)) void fn##_deferred(type *at)                         \
 	{                                                                                          \

@@ -16,10 +16,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ANSWER_MAX  (16u << 20)
@@ -192,6 +194,38 @@ static int make_data(struct demo *demo)
 	return 0;
 }
 
+/* The build of a plugin that was made last: a changed version is another file beside the old one.
+ * The path is copied to ret; -1 says that there is none. */
+static int find_newest(const char *name, char ret[static PATH_MAX])
+{
+	char pattern[PATH_MAX], relative[128];
+	struct timespec newest = { 0, 0 };
+	struct stat st;
+	glob_t found;
+
+	(void)snprintf(relative, sizeof relative, "../plugins/%s-[0-9]*.so", name);
+	if (sibling_path(relative, pattern, sizeof pattern) < 0)
+		return -1;
+	ret[0] = '\0';
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			if (stat(found.gl_pathv[i], &st) < 0 ||
+				strlen(found.gl_pathv[i]) >= PATH_MAX ||
+				st.st_mtim.tv_sec < newest.tv_sec ||
+				(st.st_mtim.tv_sec == newest.tv_sec &&
+					st.st_mtim.tv_nsec < newest.tv_nsec))
+				continue;
+			newest = st.st_mtim;
+			memcpy(ret, found.gl_pathv[i], strlen(found.gl_pathv[i]) + 1);
+		}
+		globfree(&found);
+	}
+	if (ret[0])
+		return 0;
+	fprintf(stderr, "tenon: demo: no plugin is at %s\n", pattern);
+	return -1;
+}
+
 static int deploy(struct demo *demo, const char *name)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf file;
@@ -200,7 +234,7 @@ static int deploy(struct demo *demo, const char *name)
 	char *to = NULL;
 
 	bytes_buf_init(&file, FILE_MAX);
-	if (sibling_path(name, path, sizeof path) < 0)
+	if (find_newest(name, path) < 0)
 		return -1;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	while (fd >= 0 && (to = bytes_buf_reserve(&file, 65536)) && (got = read(fd, to, 65536)) > 0)
@@ -318,8 +352,7 @@ int demo_run(struct core *core, const char *data_folder, uint64_t ready_ns, cons
 		return -1;
 	}
 	if (make_tenant(&demo) == 0 && make_data(&demo) == 0 && make_user(&demo) == 0 &&
-		deploy(&demo, "../plugins/order-rules-1.0.0.so") == 0 &&
-		deploy(&demo, "../plugins/saboteur-1.0.0.so") == 0) {
+		deploy(&demo, "order-rules") == 0 && deploy(&demo, "saboteur") == 0) {
 		print_table(&demo, data_folder, &self_test, ready_ns, setup_token);
 		rc = 0;
 	}

@@ -109,7 +109,7 @@ static int take_value(struct walk *walk, const struct text_json_token *token,
 {
 	char *at = (char *)object + member->offset;
 	uint32_t number = 0;
-	struct bytes text;
+	struct bytes text = { NULL, 0 };
 	switch (member->kind) {
 	case MEMBER_TEXT:
 		return walk_text(walk, token, member->min, member->max, (struct bytes *)(void *)at);

@@ -133,7 +133,7 @@ static size_t lay_out(const struct decimal *d, bool is_huge, char *out)
 
 size_t text_json_format_double(double number, char out[static TEXT_JSON_DOUBLE_BYTES])
 {
-	struct decimal d;
+	struct decimal d = { 0 };
 	size_t n = 0;
 
 	if (number - number != 0)
