@@ -52,7 +52,8 @@ struct tenant_config {
 /* Reads the rows. Blocking, at start. Returns 0 and a catalogue to close, or -1. */
 int tenant_catalogue_open(
 	const struct tenant_config *config, struct tenant_catalogue **ret, struct err *err);
-/* After the last request. Closes every database. Takes NULL. */
+/* After the last request, while the executor still runs: waits for openings, closes every database.
+ * Takes NULL. */
 void tenant_catalogue_close(struct tenant_catalogue *catalogue);
 
 /* True when text may be a tenant's name. */

@@ -171,6 +171,7 @@ int tenant_catalogue_open(
 	if (!catalogue->config.open_limit)
 		catalogue->config.open_limit = OPEN_LIMIT_DEFAULT;
 	(void)pthread_mutex_init(&catalogue->lock, NULL);
+	(void)pthread_cond_init(&catalogue->jobs_ended, NULL);
 	catalogue->data_folder = strdup(config->data_folder);
 	if (!catalogue->data_folder)
 		return ERR_SET(err, ERR_NOMEM, "no memory for the catalogue of tenants");
@@ -194,6 +195,11 @@ void tenant_catalogue_close(struct tenant_catalogue *catalogue)
 {
 	if (!catalogue)
 		return;
+	/* A job lets its users in first and closes the surplus then: it may still be at that. */
+	pthread_mutex_lock(&catalogue->lock);
+	while (catalogue->n_jobs > 0)
+		(void)pthread_cond_wait(&catalogue->jobs_ended, &catalogue->lock);
+	pthread_mutex_unlock(&catalogue->lock);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		struct tenant *tenant = atomic_load(&catalogue->buckets[i]), *next;
 		for (; tenant; tenant = next) {
@@ -202,6 +208,7 @@ void tenant_catalogue_close(struct tenant_catalogue *catalogue)
 			free(tenant);
 		}
 	}
+	(void)pthread_cond_destroy(&catalogue->jobs_ended);
 	(void)pthread_mutex_destroy(&catalogue->lock);
 	free(catalogue->data_folder);
 	free(catalogue);

@@ -44,8 +44,10 @@ struct tenant_catalogue {
 	char *data_folder;
 	struct tenant *_Atomic buckets[BUCKETS];
 	_Atomic size_t n_tenants;
-	pthread_mutex_t lock; /* opening, waiters, n_open, and creating */
+	pthread_mutex_t lock; /* opening, waiters, n_open, n_jobs, and creating */
 	unsigned n_open;
+	unsigned n_jobs; /* open_jobs that the executor has: they outlive the uses that asked */
+	pthread_cond_t jobs_ended;
 };
 
 /* Opens the database of a tenant that nobody uses yet, with migrations and what hangs on it.

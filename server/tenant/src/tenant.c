@@ -145,6 +145,15 @@ static void close_surplus(struct tenant_catalogue *catalogue)
 	}
 }
 
+/* The last that a job does: the catalogue may be gone behind it. */
+static void job_ended(struct tenant_catalogue *catalogue)
+{
+	pthread_mutex_lock(&catalogue->lock);
+	if (--catalogue->n_jobs == 0)
+		(void)pthread_cond_signal(&catalogue->jobs_ended);
+	pthread_mutex_unlock(&catalogue->lock);
+}
+
 /* Opens a database and lets everybody in who waits for it. On the executor. */
 static void run_open(struct executor_job *job)
 {
@@ -174,29 +183,36 @@ static void run_open(struct executor_job *job)
 		loop_post(use->loop, &use->message);
 	}
 	close_surplus(catalogue);
+	job_ended(catalogue);
 }
 
 static void submit_open(struct tenant *tenant)
 {
+	struct tenant_catalogue *catalogue = tenant->catalogue;
+
 	tenant->open_job.run = run_open;
-	if (executor_submit(tenant->catalogue->config.executor, EXECUTOR_FILE, &tenant->open_job) ==
+	pthread_mutex_lock(&catalogue->lock);
+	catalogue->n_jobs++;
+	pthread_mutex_unlock(&catalogue->lock);
+	if (executor_submit(catalogue->config.executor, EXECUTOR_FILE, &tenant->open_job) ==
 		EXECUTOR_OK)
 		return;
 
 	/* The lane is full: nobody gets in now, and each is told so. */
 	struct err err = { 0 };
 	(void)ERR_SET(&err, ERR_LIMIT, "too many databases wait to be opened");
-	pthread_mutex_lock(&tenant->catalogue->lock);
+	pthread_mutex_lock(&catalogue->lock);
 	struct tenant_use *waiters = tenant->waiters;
 	tenant->waiters = NULL;
 	tenant->opening = TENANT_CLOSED;
-	pthread_mutex_unlock(&tenant->catalogue->lock);
+	pthread_mutex_unlock(&catalogue->lock);
 	for (struct tenant_use *use = waiters, *next; use; use = next) {
 		next = use->next;
 		use->err = err;
 		use->message.deliver = deliver_failed;
 		loop_post(use->loop, &use->message);
 	}
+	job_ended(catalogue);
 }
 
 void tenant_use_begin(struct tenant *tenant, struct tenant_use *use)
