@@ -188,6 +188,9 @@ uint64_t segment_data_end(const struct segment *segment, uint64_t at)
 {
 	uint64_t end = at, from = at;
 
+	/* Pages that somebody else has read, a verifier for example, count as data although they
+	 * were never stored: let the cache forget them. What was stored stays. */
+	(void)posix_fadvise(segment->fd, (off_t)at, 0, POSIX_FADV_DONTNEED);
 	/* What was allocated and never stored is a hole to lseek; a file system that knows no holes
 	 * says that all is data. */
 	while (from < segment->size) {
