@@ -18,6 +18,13 @@ children_of() {
 	done
 }
 
+# is_running PID: true until it has ended, whether or not somebody has asked for its status.
+is_running() {
+	local stat
+	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	case ${stat##*) } in Z* | X*) return 1 ;; esac
+}
+
 # workers_of PID: the process ids of a server's workers.
 workers_of() {
 	local spawner
