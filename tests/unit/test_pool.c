@@ -3,6 +3,7 @@
  * and puts what it likes into them, well-formed or not.
  */
 #include "audit.h"
+#include "clock.h"
 #include "gate.h"
 #include "pool.h"
 #include "pool_keeper.h"
@@ -14,6 +15,24 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* ---- the clock's place ----
+ *
+ * On the thread of the tests time stands still and passes when a test says so: a busy machine
+ * cannot let a deadline pass between two lines. Other threads have the real clock. */
+uint64_t __real_clock_mono_ns(void);
+uint64_t __wrap_clock_mono_ns(void);
+static _Thread_local uint64_t stopped_at_ns;
+
+uint64_t __wrap_clock_mono_ns(void)
+{
+	return stopped_at_ns ? stopped_at_ns : __real_clock_mono_ns();
+}
+
+static void pass_ms(unsigned ms)
+{
+	stopped_at_ns += ms * CLOCK_NS_PER_MS;
+}
 
 /* ---- the spawner's place ---- */
 struct spawn_child {
@@ -151,7 +170,6 @@ static void turn(void)
 		CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
 		loop_post(keeper, &stop_it);
 		CU_ASSERT_EQUAL(loop_run(keeper, NULL), 0);
-		usleep(200); /* eventfds are seen by epoll at once; timers of 1 ms are not */
 	}
 }
 
@@ -219,6 +237,7 @@ static void setup(void)
 		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	char journal[80], keys[80];
 	if (!pool) {
+		stopped_at_ns = __real_clock_mono_ns();
 		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 		snprintf(journal, sizeof journal, "%s/audit", folder);
 		snprintf(keys, sizeof keys, "%s/seal.key", folder);
@@ -395,7 +414,7 @@ static void a_deadline_answers_at_once_and_a_late_answer_nobody(void)
 	start(&one, BYTES(""));
 	CU_ASSERT(take(1));
 	uint32_t slot = got.slot, generation = got.generation;
-	usleep(65000);
+	pass_ms(65);
 	turn();
 	CU_ASSERT_EQUAL(one.n_done, 1);
 	CU_ASSERT_EQUAL(one.call.outcome, POOL_DEADLINE);
@@ -426,10 +445,10 @@ static void a_worker_without_pong_is_killed(void)
 	struct one one;
 	setup();
 	start(&one, BYTES(""));
-	usleep(65000);
+	pass_ms(65);
 	turn();
 	CU_ASSERT(!child->is_killed);
-	usleep(110000);
+	pass_ms(110);
 	turn();
 	CU_ASSERT(child->is_killed);
 	finish();
@@ -437,12 +456,40 @@ static void a_worker_without_pong_is_killed(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(ended.reason, "keeps the processor"));
 }
 
+static void what_has_come_counts_before_what_is_late(void)
+{
+	struct one answered, late;
+	setup();
+	start(&answered, BYTES(""));
+	CU_ASSERT(take(1));
+	say_response(got.slot, got.generation, "here");
+	pass_ms(65); /* the loop was kept from looking */
+	turn();
+	CU_ASSERT_EQUAL(answered.call.outcome, POOL_ANSWERED);
+	CU_ASSERT_STRING_EQUAL(answered.body, "here");
+
+	start(&late, BYTES(""));
+	pass_ms(65);
+	turn();
+	CU_ASSERT_EQUAL(late.call.outcome, POOL_DEADLINE);
+	while (take(1) && got.type != WIRE_PING)
+		;
+	CU_ASSERT_EQUAL(got.type, WIRE_PING);
+	DEFER(bytes_buf_fini) struct bytes_buf pong = { .max = 64 };
+	CU_ASSERT(bytes_buf_append(&pong, (struct bytes){ got_payload, got.payload_bytes }));
+	put(1, WIRE_PONG, 0, 0, 0, &pong, (struct bytes){ NULL, 0 });
+	pass_ms(110);
+	turn();
+	CU_ASSERT(!child->is_killed);
+	finish();
+}
+
 static void a_fiber_that_does_not_return_in_a_second_ends_its_worker(void)
 {
 	struct one one;
 	setup();
 	start(&one, BYTES(""));
-	usleep(65000);
+	pass_ms(65);
 	turn();
 	while (take(1))
 		if (got.type == WIRE_PING) {
@@ -452,10 +499,10 @@ static void a_fiber_that_does_not_return_in_a_second_ends_its_worker(void)
 			put(1, WIRE_PONG, 0, 0, 0, &pong, (struct bytes){ NULL, 0 });
 		}
 	turn();
-	usleep(500000);
+	pass_ms(500);
 	turn();
 	CU_ASSERT(!child->is_killed);
-	usleep(600000);
+	pass_ms(600);
 	turn();
 	CU_ASSERT(child->is_killed);
 	finish();
@@ -646,6 +693,7 @@ static const struct unit_test tests[] = {
 	UNIT(noise_poisons_and_nothing_else),
 	UNIT(a_deadline_answers_at_once_and_a_late_answer_nobody),
 	UNIT(a_worker_without_pong_is_killed),
+	UNIT(what_has_come_counts_before_what_is_late),
 	UNIT(a_fiber_that_does_not_return_in_a_second_ends_its_worker),
 	UNIT(as_many_calls_as_slots_and_then_busy),
 	UNIT(a_body_beyond_the_ring_arrives_whole_and_in_order),

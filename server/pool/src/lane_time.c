@@ -33,8 +33,14 @@ void lane_on_timer(struct loop_timer *timer)
 {
 	struct pool_lane *lane =
 		(struct pool_lane *)(void *)((char *)timer - offsetof(struct pool_lane, timer));
-	uint64_t now = clock_mono_ns();
 	lane->timer_ns = CLOCK_NEVER;
+	/* A loop that was kept from looking must not blame the worker for it: what has come counts
+	 * first. */
+	if (lane_run(lane))
+		lane_activate(lane);
+	if (!lane->is_open)
+		return;
+	uint64_t now = clock_mono_ns();
 	uint64_t next = CLOCK_NEVER;
 	for (unsigned i = 0; i < lane->n_touched && lane->is_open; i++) {
 		struct pool_slot *slot = &lane->slots[i];
