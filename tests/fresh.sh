@@ -98,7 +98,8 @@ sleep 1
 touch "$work/enough"
 wait "$loop" || true
 is "5 serves the line that was saved" 16 "$new"
-is "5 dropped none of $(wc -l <"$work/5") requests meanwhile" 0 "$(grep -vc '^200$' "$work/5" || true)"
+is "5 drops requests meanwhile" 0 "$(grep -vc '^200$' "$work/5" || true)"
+echo "      $(wc -l <"$work/5") requests were answered while the line was built and deployed"
 
 is "6 verifies the journal of the running server" 0 "$(bash -c "$(printed 6)" >/dev/null 2>&1 && echo 0 || echo $?)"
 
@@ -121,7 +122,8 @@ is "6 sees a flipped bit" broken "$(build/bin/tenon audit verify --data "$work/d
 began=$(date +%s%N)
 start 60
 took=$((($(date +%s%N) - began) / 1000000))
-is "a second ./dev run takes under 5 s ($took ms)" yes "$([ "$took" -lt 5000 ] && echo yes || echo no)"
+echo "      the second start took $took ms"
+is "a second ./dev run takes under 5 s" yes "$([ "$took" -lt 5000 ] && echo yes || echo no)"
 is "and reads the same" same "$(answer 1 | cmp -s - "$work/1" && echo same || echo different)"
 stop
 is "Ctrl-C ends with status" 0 "$ENDED"

@@ -5,6 +5,7 @@
  * for what people or other machines read: records' dates, log lines, audit records, tokens.
  *
  * Threads: all functions from any thread.
+ * Memory:  none is taken; texts go into the caller's array.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

@@ -6,6 +6,9 @@
  *
  * The release function must take NULL and half-built objects. DEFER_DEFINE makes the adapter for a
  * pointer type once, next to the release function's declaration.
+ *
+ * Threads: as the release function.
+ * Memory:  none of its own.
  */
 #ifndef BASE_DEFER_H
 #define BASE_DEFER_H

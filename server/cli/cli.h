@@ -7,6 +7,7 @@
  * who may.
  *
  * Threads: the main thread, once.
+ * Memory:  the caller owns argv.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

@@ -7,7 +7,8 @@
  * four sign-ins at once still fit into 256 MiB. The caller caps how many run at once and never
  * calls this on a loop.
  *
- * Threads: all functions from any thread; each takes its memory for the duration of the call.
+ * Threads: all functions from any thread.
+ * Memory:  each call takes what the hash costs and gives it back before it returns.
  */
 #ifndef CRYPTO_PASSWORD_H
 #define CRYPTO_PASSWORD_H

@@ -12,6 +12,7 @@
  *
  * Threads: metrics_rollup_tick from one thread; all else from any (a lock inside, held for less
  * than a millisecond).
+ * Memory:  a rollup owns its columns and their names; the series stay with their registry.
  */
 #ifndef METRICS_METRICS_ROLLUP_H
 #define METRICS_METRICS_ROLLUP_H

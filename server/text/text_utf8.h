@@ -4,6 +4,7 @@
  * Strict as RFC 3629 has it: no overlong form, no surrogate, nothing above U+10FFFF.
  *
  * Threads: all functions from any thread.
+ * Memory:  none is taken.
  */
 #ifndef TEXT_UTF8_H
 #define TEXT_UTF8_H
