@@ -115,8 +115,8 @@ early() {
 	before=$(worker_of saboteur)
 	refusal=$(cli plugin deploy "$file" --tenant attacker --grant-all 2>&1 >/dev/null) || code=$?
 	local told
-	told=$(cli audit query --tenant attacker --action plugin.deploy --plugin "$name" --denied --limit 100 |
-		grep '"kind":"admin"' || true)
+	told=$(cli audit query --trace "$(sed -n 's/.*trace id \([0-9a-f]\{32\}\).*/\1/p' <<<"$refusal" | head -n 1)" \
+		--action plugin.deploy --denied | grep '"kind":"admin"' || true)
 	after=$(serves saboteur well)
 	[ "$(worker_of saboteur)" = "$before" ] && after="$after, same worker" || after="$after, new worker"
 	see "$name" "exit $code $(sed -n 's/.*"message":"\([^"]*\)".*/\1/p' <<<"$refusal"); $(
