@@ -147,7 +147,7 @@ void rollout_instance_gone(
 	if (act && act->instance == instance) {
 		act->instance = NULL;
 		if (act->has_switched && act->kind != ACT_RESPAWN)
-			return; /* on_switched finds it gone */
+			return; /* on_switched is still to come, and finds it gone */
 		bool is_respawn = act->kind == ACT_RESPAWN;
 		if (!is_respawn && !deployment->active &&
 			deployment->state == DEPLOYMENT_STARTING) {
@@ -218,9 +218,12 @@ static void on_switched(void *context)
 	take_over(act);
 	deployment->active = act->instance;
 	deployment->state = DEPLOYMENT_ACTIVE;
+	/* Handed over: the act goes on until the journal is on disk, and if the worker dies meanwhile
+	 * it is the deployment's that has died. */
+	act->instance = NULL;
 	if (before)
 		pool_instance_drain(before);
-	if (!act->instance) {
+	if (!deployment->active) {
 		struct pool_end end = { .was_ready = true,
 			.reason = "the worker ended while it took over" };
 		rollout_on_crash(deployment, &end);
