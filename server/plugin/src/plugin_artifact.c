@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,15 +44,19 @@ static int sync_folder(const char *dir, struct err *err)
 	return result;
 }
 
-static int write_file(const char *path, struct bytes file, struct err *err)
+/* Writes file to a fresh file whose name it makes of path, which ends in XXXXXX: two tenants may
+ * deploy the same bytes at the same time. */
+static int write_file(char *path, struct bytes file, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = mkostemp(path, O_CLOEXEC); /* 0600 */
 	if (fd < 0)
 		return ERR_SET(err, ERR_IO, "cannot create %s", path);
 	int result = write_all(fd, file, err);
 	if (result == 0 && fsync(fd) < 0)
 		result = ERR_SET(err, ERR_IO, "cannot sync %s", path);
 	close(fd);
+	if (result < 0)
+		unlink(path);
 	return result;
 }
 
@@ -62,12 +67,15 @@ int plugin_artifact_put(const char *dir, const char sha256[static PLUGIN_SHA256_
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return ERR_SET(err, ERR_IO, "cannot create %s", dir);
 	if (make_path(dir, sha256, "", path, err) < 0 ||
-		make_path(dir, sha256, ".new", temporary, err) < 0)
+		make_path(dir, sha256, ".XXXXXX", temporary, err) < 0)
 		return -1;
 	if (write_file(temporary, file, err) < 0)
 		return -1;
-	if (rename(temporary, path) < 0)
-		return ERR_SET(err, ERR_IO, "cannot rename %s", temporary);
+	if (rename(temporary, path) < 0) {
+		ERR_SET(err, ERR_IO, "cannot rename %s", temporary);
+		unlink(temporary);
+		return -1;
+	}
 	return sync_folder(dir, err);
 }
 
