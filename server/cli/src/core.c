@@ -43,6 +43,8 @@
 #define SEND_TIMEOUT_MS   10000
 #define PLUGINS_READY_MS  10000
 #define DRAIN_MS          10000
+/* What a call may still need once nothing new comes: a full password lane takes its time. */
+#define STUCK_MS          20000
 #define RANGES_MAX        16
 
 struct core {
@@ -72,6 +74,7 @@ struct core {
 	struct api *api;
 	struct http *http;
 	struct log_source log;
+	bool is_stuck; /* a call did not end: what it uses must not be freed */
 };
 
 /* ---- a tenant's database, wired to its book of collections ---- */
@@ -445,24 +448,36 @@ static void remove_file(const struct core *core, const char *name)
 	(void)unlink(path);
 }
 
-bool core_stop(struct core *core)
+/* Waits until no request is in flight. False when until_ns came first. */
+static bool wait_drained(const struct core *core, uint64_t until_ns)
 {
 	const struct timespec pause = { .tv_nsec = 5 * 1000000 };
-	uint64_t until_ns = clock_mono_ns() + DRAIN_MS * CLOCK_NS_PER_MS;
+
+	while (http_in_flight(core->http) > 0) {
+		if (clock_mono_ns() >= until_ns)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool core_stop(struct core *core)
+{
+	uint64_t began_ns = clock_mono_ns();
 
 	remove_file(core, CLIENT_ADDRESS_FILE);
 	remove_file(core, CLIENT_TOKEN_FILE);
 	http_quiesce(core->http);
-	while (http_in_flight(core->http) > 0 && clock_mono_ns() < until_ns)
-		(void)nanosleep(&pause, NULL);
-	bool is_drained = http_in_flight(core->http) == 0;
+	bool is_drained = wait_drained(core, began_ns + DRAIN_MS * CLOCK_NS_PER_MS);
+	/* Answers what waits for plugins. */
 	deploy_close(core->deploy);
+	core->is_stuck = !wait_drained(core, began_ns + STUCK_MS * CLOCK_NS_PER_MS);
 	for (unsigned i = 0; i < core->n_running; i++)
 		loop_stop(core->loops[i]);
 	for (unsigned i = 0; i < core->n_running; i++)
 		(void)pthread_join(core->threads[i], NULL);
 	core->n_running = 0;
-	return is_drained;
+	return is_drained && !core->is_stuck;
 }
 
 void core_close(struct core *core)
@@ -471,6 +486,12 @@ void core_close(struct core *core)
 		return;
 	if (core->n_running > 0)
 		(void)core_stop(core);
+	/* A job of that call may still come back to it. The process is about to end: the kernel
+	 * frees all, and the databases are made to survive that. */
+	if (core->is_stuck) {
+		audit_close(core->audit);
+		return;
+	}
 	http_close(core->http);
 	api_free(core->api);
 	deploy_free(core->deploy);

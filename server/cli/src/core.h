@@ -36,7 +36,7 @@ int core_open(const struct core_config *config, struct core **ret, struct err *e
 int core_start(struct core *core, struct err *err);
 /* Returns true when every call in flight was finished in time. */
 bool core_stop(struct core *core);
-/* Takes NULL. */
+/* Takes NULL. When a call could not be ended, it frees nothing: then the process has to end. */
 void core_close(struct core *core);
 
 /* ---- of a core that has been started ---- */
