@@ -10,17 +10,20 @@
 	}
 
 /* Those that belong to the server, to the connection, or to the origin that the plugin shares with
- * others. A name that ends in '-' stands for all that start so. */
+ * others, and those that a proxy in front would obey (send that file instead). A name that ends in
+ * '-' stands for all that start so. */
 static const struct bytes FORBIDDEN[] = { NAME("access-control-"), NAME("alt-svc"),
 	NAME("clear-site-data"), NAME("connection"), NAME("content-length"),
 	NAME("content-security-policy"), NAME("cross-origin-"), NAME("date"), NAME("expect"),
 	NAME("host"), NAME("keep-alive"), NAME("nel"), NAME("proxy-"), NAME("public-key-pins"),
 	NAME("refresh"), NAME("report-to"), NAME("server"), NAME("service-worker-allowed"),
 	NAME("set-cookie"), NAME("set-cookie2"), NAME("content-security-policy-report-only"),
-	NAME("strict-transport-security"), NAME("te"), NAME("traceparent"), NAME("tracestate"),
-	NAME("trailer"), NAME("transfer-encoding"), NAME("upgrade"), NAME("via"),
-	NAME("www-authenticate"), NAME("x-content-type-options"), NAME("x-frame-options"),
-	NAME("x-request-id") };
+	NAME("speculation-rules"), NAME("strict-transport-security"), NAME("te"),
+	NAME("traceparent"), NAME("tracestate"), NAME("trailer"), NAME("transfer-encoding"),
+	NAME("upgrade"), NAME("via"), NAME("www-authenticate"), NAME("x-accel-"),
+	NAME("x-content-type-options"), NAME("x-frame-options"), NAME("x-lighttpd-send-file"),
+	NAME("x-litespeed-location"), NAME("x-reproxy-url"), NAME("x-request-id"),
+	NAME("x-sendfile"), NAME("x-tenon-") };
 
 static bool is_token(struct bytes name)
 {

@@ -102,6 +102,8 @@ static enum audit_result record_hook(
 		return AUDIT_OK;
 	struct audit_record record = {
 		.kind = AUDIT_REQUEST,
+		/* Who may call was decided before; a guest's call is public. */
+		.decision = call->actor.n ? AUDIT_ALLOWED : AUDIT_UNDECIDED,
 		.status = (uint16_t)pool_status(call),
 		.generation = instance->generation,
 		.worker_pid = (uint32_t)instance->pid,
