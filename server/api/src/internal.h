@@ -76,6 +76,8 @@ extern const struct route api_server_routes[], api_tenant_routes[];
 extern const size_t api_n_server_routes, api_n_tenant_routes;
 
 /* pipeline.c */
+/* Appends to the lane's journal: every record of the api goes this way. */
+enum audit_result lane_record(struct api_lane *lane, const struct audit_record *record);
 int64_t pipeline_on_headers(void *context, struct http_request *http);
 void pipeline_on_request(void *context, struct http_request *http);
 void pipeline_on_done(

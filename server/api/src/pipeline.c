@@ -1,7 +1,7 @@
 /*
  * The way of every request. At the headers: whose path is it, which row serves it, how large may
- * its body be. With the body: admit, authenticate, authorise, run. What says no answers, and the
- * way ends there.
+ * its body be; on the platform also who asks, and may he. With the body: admit, a tenant's users
+ * authenticate, authorise, run. What says no answers, and the way ends there.
  */
 #include "internal.h"
 
@@ -63,31 +63,10 @@ static bool find_route(struct api_request *request)
 	return true;
 }
 
-int64_t pipeline_on_headers(void *context, struct http_request *http)
-{
-	struct api *api = context;
-	struct arena *arena = http_arena(http);
-	struct api_request *request = arena_alloc(arena, sizeof *request);
+/* ---- authorise ---- */
 
-	/* The arena is empty, and the request smaller than its first chunk. */
-	if (!request)
-		abort();
-	*request = (struct api_request){ .api = api,
-		.lane = &api->lanes[loop_index(http_loop(http))],
-		.http = http,
-		.arena = arena,
-		.path = http_path(http) };
-	http_set_context(http, request);
-	if (!find_route(request))
-		return -1;
-	if (request->match.route->run == plugin_call)
-		return plugin_body_limit(request);
-	return request->match.route->body_limit;
-}
-
-/* ---- authorise and run ---- */
-
-static void authorise(struct api_request *request)
+/* Whether the row is for whoever asks. False having answered. */
+static bool may(struct api_request *request)
 {
 	const struct route *route = request->match.route;
 	enum auth_kind kind = request->identity.kind;
@@ -98,7 +77,7 @@ static void authorise(struct api_request *request)
 	case ROUTE_USER:
 		if (kind != AUTH_USER && kind != AUTH_SUPERUSER) {
 			request_refuse(request, API_UNAUTHORIZED);
-			return;
+			return false;
 		}
 		break;
 	case ROUTE_SUPERUSER:
@@ -108,7 +87,7 @@ static void authorise(struct api_request *request)
 				kind == AUTH_ANONYMOUS ? NULL
 						       : "Only superusers can perform this action.",
 				(struct bytes){ 0 });
-			return;
+			return false;
 		}
 		break;
 	case ROUTE_OPERATOR:
@@ -117,13 +96,19 @@ static void authorise(struct api_request *request)
 				"This is for operators: sign in to the console, or use the command "
 				"line.",
 				(struct bytes){ 0 });
-			return;
+			return false;
 		}
 		break;
 	}
 	if (kind != AUTH_ANONYMOUS)
 		request->decision = AUDIT_ALLOWED;
-	route->run(request);
+	return true;
+}
+
+static void authorise(struct api_request *request)
+{
+	if (may(request))
+		request->match.route->run(request);
 }
 
 /* ---- authenticate: operators ---- */
@@ -142,7 +127,8 @@ static bool is_from_console(struct api_request *request)
 		&request->session, http_header(request->http, BYTES("X-Tenon-CSRF")));
 }
 
-static void authenticate_operator(struct api_request *request)
+/* Who is it? From memory, so that it can be asked before a body is read. False having answered. */
+static bool identify_operator(struct api_request *request)
 {
 	struct api *api = request->api;
 	struct auth_identity *identity = &request->identity;
@@ -162,13 +148,38 @@ static void authenticate_operator(struct api_request *request)
 			request_refuse_with(request, API_FORBIDDEN,
 				"The request does not come from the console's own page.",
 				(struct bytes){ 0 });
-			return;
+			return false;
 		}
 		identity->kind = AUTH_OPERATOR;
 		memcpy(identity->record_id, request->session.operator_id,
 			sizeof identity->record_id);
 	}
-	authorise(request);
+	return true;
+}
+
+int64_t pipeline_on_headers(void *context, struct http_request *http)
+{
+	struct api *api = context;
+	struct arena *arena = http_arena(http);
+	struct api_request *request = arena_alloc(arena, sizeof *request);
+
+	/* The arena is empty, and the request smaller than its first chunk. */
+	if (!request)
+		abort();
+	*request = (struct api_request){ .api = api,
+		.lane = &api->lanes[loop_index(http_loop(http))],
+		.http = http,
+		.arena = arena,
+		.path = http_path(http) };
+	http_set_context(http, request);
+	if (!find_route(request))
+		return -1;
+	/* A stranger's body is not read: a plugin's file may have 64 MiB. */
+	if (request->is_platform && (!identify_operator(request) || !may(request)))
+		return -1;
+	if (request->match.route->run == plugin_call)
+		return plugin_body_limit(request);
+	return request->match.route->body_limit;
 }
 
 /* ---- authenticate: users and superusers ---- */
@@ -245,7 +256,7 @@ static void on_database(struct tenant_use *use, bool is_open)
 		(struct api_request *)((char *)use - offsetof(struct api_request, use));
 
 	if (!is_open) {
-		request_fault(request, &use->err);
+		request_not_open(request, &use->err);
 		return;
 	}
 	request->is_using = true;
@@ -271,7 +282,7 @@ void pipeline_on_request(void *context, struct http_request *http)
 		return;
 	}
 	if (request->is_platform) {
-		authenticate_operator(request);
+		request->match.route->run(request);
 		return;
 	}
 	if (tenant_get_state(request->tenant) == TENANT_SUSPENDED) {
@@ -286,22 +297,37 @@ void pipeline_on_request(void *context, struct http_request *http)
 
 /* ---- what the listener refuses itself ---- */
 
+/* Once its loop has ended a lane is nobody's: what the closing listener still reports goes into the
+ * journal's own. */
+enum audit_result lane_record(struct api_lane *lane, const struct audit_record *record)
+{
+	return loop_is_current(lane->loop)
+		       ? audit_append(lane->audit, record, NULL)
+		       : audit_append_shared(lane->api->config.audit, record, NULL);
+}
+
 void pipeline_on_done(
 	void *context, struct http_request *http, unsigned status, uint64_t sent_bytes)
 {
 	struct api *api = context;
 	struct api_lane *lane = &api->lanes[loop_index(http_loop(http))];
+	const struct api_request *request = http_context(http);
 
-	/* What had a context was closed by its own record, before its answer. */
-	if (http_context(http) || status == 0)
+	/* What the api answered was closed by its own record, before the answer. The rest never
+	 * came to it, or not whole: a head that the guard refused, a body that is too large or too
+	 * slow. */
+	if (status == 0 || (request && request->is_answered))
 		return;
 	const struct audit_record record = { .kind = AUDIT_REQUEST,
 		.decision = AUDIT_DENIED,
 		.status = (uint16_t)status,
 		.n_bytes = sent_bytes,
 		.trace = http_trace_id(http),
-		.action = BYTES("http.refused") };
-	(void)audit_append(lane->audit, &record, NULL);
+		.tenant = request && request->tenant ? bytes_of(tenant_name(request->tenant))
+						     : (struct bytes){ 0 },
+		.action = BYTES("http.refused"),
+		.object = request ? request->path : (struct bytes){ 0 } };
+	(void)lane_record(lane, &record);
 	figures_count(lane, status, 0, false);
 }
 

@@ -166,12 +166,10 @@ void session_get(void *context)
 void session_sign_out(void *context)
 {
 	struct api_request *request = context;
+	static const char cookie[] =
+		SESSION_COOKIE "=; Path=/platform; HttpOnly; SameSite=Strict; Max-Age=0";
 	static const struct http_header headers[] = {
-		{ { "Set-Cookie", 10 },
-			{ SESSION_COOKIE "=; Path=/platform; HttpOnly; SameSite=Strict; Max-Age=0",
-				sizeof SESSION_COOKIE
-					"=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0" -
-					1 } },
+		{ { "Set-Cookie", 10 }, { cookie, sizeof cookie - 1 } },
 	};
 	const struct http_answer answer = { .status = 204, .headers = headers, .n_headers = 1 };
 

@@ -80,7 +80,7 @@ static void on_done(struct tenant_request *done)
 				"Must be 2 to 31 of a-z, 0-9 and '-', beginning with a letter."));
 		return;
 	case TENANT_FAULT:
-		request_fault(request, &done->err);
+		request_not_open(request, &done->err);
 		return;
 	}
 }
@@ -165,7 +165,8 @@ static void on_written(struct record_call *write)
 	else if (status >= 500 && err.code != ERR_NONE)
 		request_fault(request, &err);
 	else
-		request_status(request, (unsigned)status, message, data);
+		request_status(request, (unsigned)status, message,
+			data.p ? data : (struct bytes){ 0 });
 }
 
 static void on_found(struct record_find_auth *find)
@@ -174,6 +175,8 @@ static void on_found(struct record_find_auth *find)
 	struct api_request *request = call->request;
 	struct text_json_writer json;
 
+	explicit_bzero(find->token_key, sizeof find->token_key);
+	explicit_bzero(find->password_hash, sizeof find->password_hash);
 	if (find->result != RECORD_FOUND && find->result != RECORD_NO_RECORD) {
 		tenant_use_end(&call->use);
 		request_refuse_later(request, API_BUSY, NULL, 1);
@@ -214,7 +217,7 @@ static void on_open(struct tenant_use *use, bool is_open)
 		(struct superuser_call *)((char *)use - offsetof(struct superuser_call, use));
 
 	if (!is_open) {
-		request_fault(call->request, &use->err);
+		request_not_open(call->request, &use->err);
 		return;
 	}
 	call->find = (struct record_find_auth){ .book = tenant_hung(use->tenant),

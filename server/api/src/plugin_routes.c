@@ -146,20 +146,39 @@ static void stop(struct api_request *request)
 	pool_call_cancel(request->context);
 }
 
+static enum pool_find_result find_with(
+	const struct api_request *request, enum http_method method, struct pool_target *ret)
+{
+	struct bytes rest = request_param(request, 1);
+
+	return pool_find_route(request->lane->view, bytes_of(tenant_name(request->tenant)),
+		request->plugin, bytes_of(http_method_name(method)),
+		rest.n ? (struct bytes){ rest.p - 1, rest.n + 1 } : BYTES("/"), ret);
+}
+
+/* 405 with the methods that the plugin's own routes take. */
+static void refuse_method(struct api_request *request)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf methods;
+	struct pool_target target;
+
+	bytes_buf_init(&methods, 96);
+	for (unsigned m = 0; m < HTTP_METHODS; m++)
+		if (find_with(request, (enum http_method)m, &target) == POOL_FOUND)
+			(void)bytes_buf_appendf(&methods, "%s%s", methods.n ? ", " : "",
+				http_method_name((enum http_method)m));
+	request_refuse_method(request, bytes_buf_view(&methods));
+}
+
 /* Finds the plugin's route. False having answered. */
 static bool find(struct api_request *request, struct pool_target *ret)
 {
-	struct bytes rest = request_param(request, 1);
-	struct bytes path = rest.n ? (struct bytes){ rest.p - 1, rest.n + 1 } : BYTES("/");
-
 	request->plugin = request_param(request, 0);
 	if (!request->lane->view) {
 		request_refuse(request, API_NOT_FOUND);
 		return false;
 	}
-	switch (pool_find_route(request->lane->view, bytes_of(tenant_name(request->tenant)),
-		request->plugin, bytes_of(http_method_name(http_method(request->http))), path,
-		ret)) {
+	switch (find_with(request, http_method(request->http), ret)) {
 	case POOL_FOUND:
 		return true;
 	case POOL_NO_PLUGIN:
@@ -167,7 +186,7 @@ static bool find(struct api_request *request, struct pool_target *ret)
 		request_refuse(request, API_NOT_FOUND);
 		return false;
 	case POOL_NO_METHOD:
-		request_refuse(request, API_NO_METHOD);
+		refuse_method(request);
 		return false;
 	case POOL_DOWN:
 		request_refuse_later(
@@ -212,10 +231,17 @@ void plugin_call(void *context)
 		request_refuse(request, API_TOO_LARGE);
 		return;
 	}
-	for (size_t i = 0;
-		n_headers < POOL_HEADERS_MAX && http_header_at(request->http, i, &header); i++)
-		if (!is_in(withheld, sizeof withheld / sizeof withheld[0], header.name))
-			headers[n_headers++] = (struct pool_header){ header.name, header.value };
+	for (size_t i = 0; http_header_at(request->http, i, &header); i++) {
+		if (is_in(withheld, sizeof withheld / sizeof withheld[0], header.name))
+			continue;
+		/* None is left out in silence: what a proxy adds stands last. */
+		if (n_headers == POOL_HEADERS_MAX) {
+			request_status(request, 431, "A plugin takes at most 64 headers.",
+				(struct bytes){ 0 });
+			return;
+		}
+		headers[n_headers++] = (struct pool_header){ header.name, header.value };
+	}
 
 	struct bytes rest = request_param(request, 1);
 	*call = (struct pool_call){

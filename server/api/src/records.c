@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PAIRS_MAX   64
-#define HEADERS_MAX 64
+#define HEADERS_MAX 100 /* as many as the listener lets in */
 
 /* "X-Forwarded-For" as rules name it: x_forwarded_for. */
 static struct bytes rule_name(struct api_request *request, struct bytes name)
@@ -31,7 +31,8 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 	struct bytes text = http_query(request->http);
 	size_t n_pairs = text.n ? PAIRS_MAX : 0, n_there = 0, n = 0;
 	struct text_url_query query;
-	enum text_url_result result = TEXT_URL_END;
+	enum text_url_result result;
+	struct record_pair pair;
 	struct http_header header;
 
 	while (n_there < HEADERS_MAX && http_header_at(request->http, n_there, &header))
@@ -43,10 +44,10 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 		return false;
 	}
 	text_url_query_init(&query, text, PAIRS_MAX);
-	while (n < n_pairs && (result = text_url_query_next(&query, request->arena, &pairs[n].name,
-				       &pairs[n].value)) == TEXT_URL_OK)
-		n++;
-	if (n < n_pairs && result != TEXT_URL_END) {
+	while ((result = text_url_query_next(
+			&query, request->arena, &pair.name, &pair.value)) == TEXT_URL_OK)
+		pairs[n++] = pair;
+	if (result != TEXT_URL_END) {
 		struct bytes message = arena_printf(request->arena,
 			"The query string cannot be taken: %s.", text_url_reason(result));
 		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ERROR_MAX   (256 * 1024)
-#define HEADERS_MAX 96
+#define METHODS_MAX 96 /* bytes of an Allow header */
 #define QUERY_MAX   128
 
 static const struct {
@@ -59,12 +59,17 @@ struct bytes request_actor(struct api_request *request)
 	static const char *const words[] = { [AUTH_USER] = "user", [AUTH_SUPERUSER] = "superuser" };
 	const struct auth_identity *identity = &request->identity;
 
+	_Static_assert(sizeof "superuser:/" + AUTH_COLLECTION_MAX + AUTH_RECORD_MAX <=
+			       sizeof request->actor,
+		"an actor fits");
+	request->actor[0] = '\0';
 	if (identity->kind == AUTH_OPERATOR)
-		return arena_printf(request->arena, "operator:%s", identity->record_id);
-	if (identity->kind == AUTH_ANONYMOUS)
-		return (struct bytes){ 0 };
-	return arena_printf(request->arena, "%s:%s/%s", words[identity->kind], identity->collection,
-		identity->record_id);
+		(void)snprintf(request->actor, sizeof request->actor, "operator:%s",
+			identity->record_id);
+	else if (identity->kind != AUTH_ANONYMOUS)
+		(void)snprintf(request->actor, sizeof request->actor, "%s:%s/%s",
+			words[identity->kind], identity->collection, identity->record_id);
+	return bytes_of(request->actor);
 }
 
 /* The one audit record that closes a request. */
@@ -96,7 +101,9 @@ static enum audit_result write_down(
 		.reason = request->reason,
 	};
 
-	return audit_append(request->lane->audit, &record, NULL);
+	enum audit_result result = lane_record(request->lane, &record);
+	request->is_recorded = result == AUDIT_OK;
+	return result;
 }
 
 static void error_body(struct api_request *request, unsigned status, const char *code,
@@ -134,7 +141,9 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 
 	bytes_buf_init(&refusal, 4096);
 	request->stop = NULL;
-	if (write_down(request, sent.status, duration_ns, sent.body.n) != AUDIT_OK) {
+	request->is_answered = true;
+	if (!request->is_recorded &&
+		write_down(request, sent.status, duration_ns, sent.body.n) != AUDIT_OK) {
 		if (sent.body_kind == HTTP_BODY_FREE)
 			free((char *)(uintptr_t)sent.body.p);
 		error_body(request, errors[API_AUDIT].status, errors[API_AUDIT].code,
@@ -190,18 +199,25 @@ void request_refuse_with(
 
 void request_refuse(struct api_request *request, enum api_error error)
 {
-	struct http_header allow = { BYTES("Allow"), { 0 } };
 	DEFER(bytes_buf_fini) struct bytes_buf methods;
 
-	bytes_buf_init(&methods, HEADERS_MAX);
-	if (error == API_NO_METHOD) {
-		route_allow(request->is_platform ? request->api->server_routes
-						 : request->api->tenant_routes,
-			request->path, &methods);
-		allow.value = bytes_buf_view(&methods);
+	if (error != API_NO_METHOD) {
+		request_refuse_with(request, error, NULL, (struct bytes){ 0 });
+		return;
 	}
-	refuse(request, errors[error].status, errors[error].code, errors[error].message,
-		(struct bytes){ 0 }, error == API_NO_METHOD ? &allow : NULL);
+	bytes_buf_init(&methods, METHODS_MAX);
+	route_allow(request->is_platform ? request->api->server_routes
+					 : request->api->tenant_routes,
+		request->path, &methods);
+	request_refuse_method(request, bytes_buf_view(&methods));
+}
+
+void request_refuse_method(struct api_request *request, struct bytes allowed)
+{
+	struct http_header allow = { BYTES("Allow"), allowed };
+
+	refuse(request, errors[API_NO_METHOD].status, errors[API_NO_METHOD].code,
+		errors[API_NO_METHOD].message, (struct bytes){ 0 }, &allow);
 }
 
 void request_refuse_later(
@@ -220,6 +236,14 @@ void request_fault(struct api_request *request, const struct err *err)
 		LOG_FIELDS(log_text("path", http_path(request->http)), log_fault(err)));
 	request->reason = arena_printf(request->arena, "%s: %s", err_name(err->code), err->message);
 	request_refuse(request, API_FAULT);
+}
+
+void request_not_open(struct api_request *request, const struct err *err)
+{
+	if (err->code == ERR_LIMIT)
+		request_refuse_later(request, API_BUSY, NULL, 1);
+	else
+		request_fault(request, err);
 }
 
 void request_status(
@@ -367,7 +391,14 @@ struct http_stream *request_stream(struct api_request *request, const struct htt
 		request_refuse_later(request, API_AUDIT, NULL, 5);
 		return NULL;
 	}
-	figures_count(request->lane, 200, clock_mono_ns() - http_started_ns(request->http), false);
-	return http_stream_open(
+	struct http_stream *stream = http_stream_open(
 		request->http, 200, headers, n_headers, buffer_limit_bytes, on_closed, context);
+	if (!stream) {
+		request->is_recorded = false; /* what happens now is another thing */
+		request_refuse_later(request, API_BUSY, NULL, 5);
+		return NULL;
+	}
+	request->is_answered = true;
+	figures_count(request->lane, 200, clock_mono_ns() - http_started_ns(request->http), false);
+	return stream;
 }

@@ -61,6 +61,9 @@ struct api_request {
 	const char *artifact;            /* hexadecimal SHA-256, or NULL */
 	uint32_t generation, worker_pid; /* of the plugin's worker that was asked, or 0 */
 	uint64_t n_rows;
+	bool is_recorded; /* the record that closes it is in the journal */
+	bool is_answered;
+	char actor[AUDIT_ACTOR_MAX + 1];
 
 	/* Called when the client goes away before the answer; NULL when there is nothing to stop.
 	 */
@@ -77,8 +80,12 @@ void request_refuse_with(
 /* As request_refuse, with Retry-After. */
 void request_refuse_later(
 	struct api_request *request, enum api_error error, const char *message, unsigned retry_s);
+/* 405 with these methods in Allow: "GET, POST". */
+void request_refuse_method(struct api_request *request, struct bytes allowed);
 /* A fault of ours: logs it, answers 500. */
 void request_fault(struct api_request *request, const struct err *err);
+/* A tenant's database did not open: a fault, or too many wait for theirs (503). */
+void request_not_open(struct api_request *request, const struct err *err);
 /* An error body with a status of another module's choice. */
 void request_status(
 	struct api_request *request, unsigned status, const char *message, struct bytes data);
@@ -112,7 +119,8 @@ struct bytes request_query(struct api_request *request, const char *name);
 struct loop *request_loop(const struct api_request *request);
 /* The n-th parameter of the route. */
 struct bytes request_param(const struct api_request *request, unsigned n);
-/* "user:users/abc", "superuser:...", "operator:..." in the arena; empty for anonymous. */
+/* "user:users/abc", "superuser:...", "operator:..."; empty for anonymous. In the request itself, so
+ * that a full arena hides nobody. */
 struct bytes request_actor(struct api_request *request);
 
 #endif
