@@ -84,6 +84,13 @@ struct record_pair {
 };
 
 /* ---- a call ---- */
+/* Who said no to a call, for the audit trail. */
+enum record_refused_by {
+	RECORD_BY_NOBODY, /* it was done, or was wrong in itself */
+	RECORD_BY_RULE,   /* also 404: what a rule hides reads as if it were not there */
+	RECORD_BY_HOOK    /* message has the plugin's words, which are not the trail's */
+};
+
 struct record_call {
 	/* what is asked */
 	struct record_book *book;
@@ -117,6 +124,7 @@ struct record_call {
 	struct bytes_buf answer;
 	struct bytes_buf ignored; /* names of ignored fields, comma separated: X-Tenon-Ignored */
 	struct err err;           /* of status 500: for the log */
+	enum record_refused_by refused_by;
 
 	struct record_work *work; /* the module's own */
 };

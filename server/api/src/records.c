@@ -82,8 +82,12 @@ static void on_done(struct record_call *call)
 		struct bytes data = { arena_copy(request->arena, bytes_buf_view(&call->answer)),
 			call->answer.n };
 		const char *message = call->message;
-		if (status == 403 || status == 404)
+		if (call->refused_by == RECORD_BY_RULE) {
 			request->decision = AUDIT_DENIED;
+			request->reason = BYTES("rule");
+		} else if (call->refused_by == RECORD_BY_HOOK) {
+			request->reason = BYTES("refused by a hook");
+		}
 		record_call_fini(call);
 		if (status == 503)
 			request_refuse_later(

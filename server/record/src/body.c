@@ -51,6 +51,12 @@ static bool is_guarded(const struct record_work *work, const struct record_field
 
 enum modifier { MODIFY_SET, MODIFY_APPEND, MODIFY_PREPEND, MODIFY_REMOVE };
 
+bool body_has_modifiers(const struct record_field *field)
+{
+	return field->type == FIELD_NUMBER || field->type == FIELD_SELECT ||
+	       field->type == FIELD_RELATION;
+}
+
 /* "tags", "tags+", "+tags", "tags-". */
 static const struct record_field *find_target(
 	const struct record_collection *collection, struct bytes name, enum modifier *ret)
@@ -70,9 +76,10 @@ static const struct record_field *find_target(
 		return NULL;
 	}
 	field = collection_field(collection, name);
-	bool is_number = field && field->type == FIELD_NUMBER && *ret != MODIFY_PREPEND;
-	bool is_choice = field && (field->type == FIELD_SELECT || field->type == FIELD_RELATION);
-	return is_number || is_choice ? field : NULL;
+	if (!field || !body_has_modifiers(field) ||
+		(field->type == FIELD_NUMBER && *ret == MODIFY_PREPEND))
+		return NULL;
+	return field;
 }
 
 static bool modify(const struct record_field *field, enum modifier modifier,
@@ -112,7 +119,7 @@ static bool modify(const struct record_field *field, enum modifier modifier,
 static bool take_member(
 	struct record_work *work, struct bytes name, struct bytes json, struct bytes *ret_confirm)
 {
-	struct arena *arena = work->call->arena;
+	struct arena *arena = work->arena;
 	const struct record_collection *collection = work->collection;
 	enum modifier modifier;
 	const struct record_field *field = find_target(collection, name, &modifier);
@@ -163,7 +170,7 @@ bool body_apply(struct record_work *work, struct bytes *ret_confirm)
 	while (text_json_next(&reader, &token) == TEXT_JSON_KEY) {
 		struct text_json_token key = token;
 		struct bytes json = text_json_skip(&reader, &token);
-		if (!text_json_text(&key, work->call->arena, &name) ||
+		if (!text_json_text(&key, work->arena, &name) ||
 			!take_member(work, name, json, ret_confirm))
 			return false;
 	}

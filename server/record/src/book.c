@@ -87,9 +87,8 @@ static void end(struct record_call *call, int status, const char *message)
 	if (call->answer.failed) {
 		bytes_buf_clear(&call->answer);
 		bytes_buf_append_string(&call->answer, "{}");
-		call->status = status < 300 ? 500 : status;
-		call->message = "The answer is larger than it may be.";
-		ERR_SET(&call->err, ERR_LIMIT, "a record answer passed %u bytes", RECORD_BODY_MAX);
+		call->status = status < 300 ? 400 : status;
+		call->message = "The answer is larger than 4 MiB: ask for fewer records or fields.";
 	}
 	call->done(call);
 }
@@ -126,8 +125,10 @@ struct record_work *work_new(struct record_call *call, void (*start)(struct reco
 	}
 	if (!call->deadline_ns)
 		call->deadline_ns = clock_mono_ns() + CALL_MAX_NS;
+	call->refused_by = RECORD_BY_NOBODY;
 	*work = (struct record_work){ .call = call,
 		.start = start,
+		.arena = call->arena,
 		.schema = book_schema(call->book),
 		.n_tries = last ? last->n_tries + 1 : 0,
 		.environment = { .auth_id = call->viewer.record_id,
@@ -253,6 +254,7 @@ bool work_answer_forbidden(struct record_work *work, enum rule rule)
 {
 	if (work_is_superuser(work) || !work->collection->rules[rule].is_null)
 		return false;
+	work->call->refused_by = RECORD_BY_RULE;
 	work_answer(work, 403, "Only superusers can perform this action.");
 	return true;
 }
@@ -261,6 +263,12 @@ const struct expr_sql *work_rule(struct record_work *work, enum rule rule)
 {
 	static const struct expr_sql none = { .sql = { "1", 1 }, .first_param = RULE_PARAM };
 	return work_is_superuser(work) ? &none : &work->collection->rules[rule].sql;
+}
+
+void work_note_rule(struct record_work *work, enum rule rule)
+{
+	if (!bytes_eq_string(work_rule(work, rule)->sql, "1"))
+		work->call->refused_by = RECORD_BY_RULE;
 }
 
 struct bytes work_query(const struct record_work *work, const char *name)

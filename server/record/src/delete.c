@@ -168,6 +168,7 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 	bool found;
 	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	work->refused_status = 0;
+	work->call->refused_by = RECORD_BY_NOBODY;
 	bytes_buf_init(&sql, 512u << 10);
 	bytes_buf_appendf(&sql, "SELECT 1 FROM %.*s t WHERE t.\"id\"=?1 AND (",
 		(int)collection->table.n, collection->table.p);
@@ -183,6 +184,7 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 		return STORE_FAULT;
 	outcome = store_step(stmt, &found);
 	if (outcome == STORE_OK && !found) {
+		work_note_rule(work, RULE_DELETE);
 		work->refused_status = 404;
 		work->refused_message = "The requested resource wasn't found.";
 		return STORE_REFUSED;

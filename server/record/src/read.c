@@ -40,10 +40,12 @@ static void done_get(struct store_job *job)
 	struct record_work *work = work_of(job);
 	if (work_answer_outcome(work))
 		return;
-	if (job->outcome == STORE_OK)
+	if (job->outcome == STORE_OK) {
 		work_answer(work, 200, "");
-	else
-		work_answer(work, 404, "The requested resource wasn't found.");
+		return;
+	}
+	work_note_rule(work, RULE_VIEW);
+	work_answer(work, 404, "The requested resource wasn't found.");
 }
 
 static bool parse_shape(struct record_work *work)
@@ -128,6 +130,7 @@ static bool compile_filter(struct record_work *work)
 	if (!work_is_superuser(work) &&
 		(holds(text, "@request.") || holds(text, "@collection.") ||
 			holds(sort, "@request.") || holds(sort, "@collection."))) {
+		work->call->refused_by = RECORD_BY_RULE;
 		work_answer(work, 403,
 			"Only superusers can filter by @collection and @request query params.");
 		return false;

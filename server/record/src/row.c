@@ -119,7 +119,6 @@ enum store_outcome row_meets_rule(
 	return store_step(stmt, ret);
 }
 
-/* The row as it is, under the update rule, into work->values; what the body says goes over it. */
 enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
 {
 	const struct record_collection *collection = work->collection;
@@ -138,8 +137,11 @@ enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
 		if (!field)
 			continue;
 		struct value *value = &work->values[field - collection->fields];
-		if (!value_of_column(field, stmt, column++, work->call->arena, value))
+		*value = (struct value){ 0 };
+		if (body_has_modifiers(field) &&
+			!value_of_column(field, stmt, column, work->arena, value))
 			return STORE_FAULT;
+		column++;
 		value->is_set = false; /* until the body says something */
 	}
 	return outcome;

@@ -73,6 +73,7 @@ struct record_work {
 
 	/* create, update */
 	struct value *values; /* one for each field of the collection */
+	struct arena *arena;  /* where they lie: the call's, or the writer's own */
 	struct bytes password, old_password;
 	bool has_password;
 	char password_hash[128], old_hash[128], token_key[64];
@@ -114,6 +115,9 @@ bool work_is_superuser(const struct record_work *work);
 bool work_answer_forbidden(struct record_work *work, enum rule rule);
 /* The rule that binds this viewer: that of superusers is no rule at all. */
 const struct expr_sql *work_rule(struct record_work *work, enum rule rule);
+
+/* The rule said no: notes it, unless it is none at all. */
+void work_note_rule(struct record_work *work, enum rule rule);
 
 /* A query parameter's last value; {NULL, 0} when there is none. */
 struct bytes work_query(const struct record_work *work, const char *name);

@@ -10,6 +10,9 @@
 #include "password.h"
 #include "write.h"
 
+/* For the values of one update: twice the largest body, and what modifiers build on. */
+#define UPDATE_ARENA_BYTES (4u << 20)
+
 static struct record_work *work_of(struct store_job *job)
 {
 	return (struct record_work *)(void *)((char *)job - offsetof(struct record_work, job));
@@ -83,6 +86,7 @@ static void note_refusal(struct record_work *work, const struct record_refusal *
 	bool is_known = (refusal->status >= 400 && refusal->status < 500) || refusal->status == 503;
 	work->refused_status = is_known ? refusal->status : 400;
 	work->refused_message = copy ? copy : "Refused.";
+	call->refused_by = RECORD_BY_HOOK;
 	problems_init(&work->problems, &call->answer);
 	if (refusal->field.n) {
 		char code[64];
@@ -119,6 +123,7 @@ static enum store_outcome run_create(struct store_job *job, struct store_conn *c
 	bool is_met = false;
 	work->refused_status = 0;
 	work->has_refusal_data = false;
+	work->call->refused_by = RECORD_BY_NOBODY;
 	work->problems.n = 0;
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
@@ -127,8 +132,10 @@ static enum store_outcome run_create(struct store_job *job, struct store_conn *c
 		outcome = row_insert(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_meets_rule(work, conn, RULE_CREATE, &is_met);
-	if (outcome == STORE_OK && !is_met)
+	if (outcome == STORE_OK && !is_met) {
+		work_note_rule(work, RULE_CREATE);
 		outcome = row_refuse(work, 400, "Failed to create record.");
+	}
 	if (outcome == STORE_OK)
 		outcome = run_attached(work, conn);
 	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
@@ -304,26 +311,25 @@ void record_create(struct record_call *call)
 
 /* ---- update ---- */
 
-static enum store_outcome run_update(struct store_job *job, struct store_conn *conn)
+static enum store_outcome update(struct record_work *work, struct store_conn *conn)
 {
-	struct record_work *work = work_of(job);
 	struct bytes confirm;
 	bool is_met = false;
-	work->refused_status = 0;
-	work->has_refusal_data = false;
-	bytes_buf_clear(&work->call->ignored);
-	problems_init(&work->problems, &work->call->answer);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_meets_rule(work, conn, RULE_UPDATE, &is_met);
-	if (outcome == STORE_OK && !is_met)
+	if (outcome == STORE_OK && !is_met) {
+		work_note_rule(work, RULE_UPDATE);
 		return row_refuse(work, 404, "The requested resource wasn't found.");
+	}
 	if (outcome == STORE_OK)
 		outcome = row_load(work, conn);
 	if (outcome != STORE_OK)
 		return outcome;
-	if (!body_apply(work, &confirm))
+	if (!body_apply(work, &confirm)) {
+		ERR_SET(&work->job.err, ERR_LIMIT, "an update does not fit into its arena");
 		return STORE_FAULT;
+	}
 	body_set_autodates(work, false);
 	body_check_values(work);
 	body_check_password(work, confirm, false);
@@ -335,6 +341,25 @@ static enum store_outcome run_update(struct store_job *job, struct store_conn *c
 	if (outcome == STORE_OK)
 		outcome = run_attached(work, conn);
 	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
+}
+
+static enum store_outcome run_update(struct store_job *job, struct store_conn *conn)
+{
+	struct record_work *work = work_of(job);
+	DEFER(arena_free) struct arena *arena = NULL;
+	work->refused_status = 0;
+	work->has_refusal_data = false;
+	work->call->refused_by = RECORD_BY_NOBODY;
+	bytes_buf_clear(&work->call->ignored);
+	problems_init(&work->problems, &work->call->answer);
+	/* The body is worked out a second time here, and once more when a batch has to be run
+	 * again: the call's arena might hold it only once. */
+	if (arena_new(UPDATE_ARENA_BYTES, &arena, &job->err) < 0)
+		return STORE_FAULT;
+	work->arena = arena;
+	enum store_outcome outcome = update(work, conn);
+	work->arena = work->call->arena;
+	return outcome;
 }
 
 /* The hash that the old password is checked against; for nobody but who may change the record, or

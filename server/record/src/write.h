@@ -10,6 +10,8 @@
 /* Applies call->body over work->values; passwordConfirm goes to *ret_confirm. False when the body
  * is no object or the arena is full. May run again over other values. */
 bool body_apply(struct record_work *work, struct bytes *ret_confirm);
+/* Whether a member can build on what the field held: "n+", "list-". */
+bool body_has_modifiers(const struct record_field *field);
 /* The password of an auth collection, else NULL. */
 const struct record_field *body_password_field(const struct record_collection *collection);
 /* These add problems. */
@@ -28,7 +30,8 @@ enum store_outcome row_insert(struct record_work *work, struct store_conn *conn)
 /* Whether the row meets the rule now. */
 enum store_outcome row_meets_rule(
 	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret);
-/* The row as it is, into work->values; none of them counts as set. */
+/* What modifiers build on, out of the row as it is, into work->values; none of them counts as set.
+ * The rest stays in the database: a row may be larger than any arena. */
 enum store_outcome row_load(struct record_work *work, struct store_conn *conn);
 /* Changes what is set. */
 enum store_outcome row_update(struct record_work *work, struct store_conn *conn);
