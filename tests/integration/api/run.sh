@@ -158,6 +158,39 @@ ask GET /nowhere
 is "an unknown path" 404 "$STATUS"
 is "every refusal has a trace id of 32 digits" 32 "$(printf %s "$(member traceId)" | wc -c)"
 
+# ---- bounds ----
+pairs=$(seq -s '&' -f 'a%g=1' 64)
+ask GET "$R?$pairs" '' "$ADA_TOKEN"
+is "64 query parameters are taken" 200 "$STATUS"
+ask GET "$R?$pairs&filter=title%3D%27none%27" '' "$ADA_TOKEN"
+is "one more is refused, not passed over" 400 "$STATUS"
+ask POST /t/shop/api/collections '{"name":"big","type":"base","listRule":"","viewRule":"","createRule":"n > 0","updateRule":"","fields":[{"name":"a","type":"text","max":2000000},{"name":"b","type":"text","max":2000000},{"name":"c","type":"text","max":2000000},{"name":"n","type":"number"}]}' "$SHOP"
+B=/t/shop/api/collections/big/records
+ask POST $B '{"n":1}'
+BIG=$(member id)
+patch_file() { # FIELD FILE
+	printf '{"%s":"%s"}' "$1" "$(cat "$2")" >"$WORK/patch"
+	STATUS=$(curl -sS -o "$WORK/answer" -w '%{http_code}' -X PATCH -H 'Content-Type: application/json' --data-binary "@$WORK/patch" "$BASE$B/$BIG")
+}
+head -c 450000 /dev/zero | tr '\0' x >"$WORK/text"
+for field in a b c; do patch_file $field "$WORK/text"; done
+is "a record grows beyond a mebibyte" 200 "$STATUS"
+ask PATCH "$B/$BIG?fields=n" '{"n+":2}'
+is "and can still be changed" '200 {"n":3}' "$STATUS $ANSWER"
+head -c 350000 /dev/zero | sed 's/\x0/\\"/g' >"$WORK/text"
+patch_file a "$WORK/text"
+is "also by a body full of escapes" 200 "$STATUS"
+head -c 1040000 /dev/zero | tr '\0' x >"$WORK/text"
+for field in a b c; do patch_file $field "$WORK/text"; done
+ask POST $B '{"n":1}'
+BIG=$(member id)
+for field in a b; do patch_file $field "$WORK/text"; done
+ask GET "$B?perPage=500"
+ANSWER=
+is "an answer beyond all bounds is the request's fault" 400 "$STATUS"
+ask GET "$B?perPage=500&fields=id"
+is "which can ask for less" 200 "$STATUS"
+
 # ---- tokens die with the password ----
 ask PATCH "/t/shop/api/collections/users/records/$BOB" '{"password":"a new one entirely","passwordConfirm":"a new one entirely"}' "$SHOP"
 is "a superuser gives a user a new password" 200 "$STATUS"
@@ -184,8 +217,14 @@ is "a cookie reads" 200 "$(op "$BASE/platform/tenants")"
 is "it does not write without the page's token" 403 "$(op -d '{"name":"evil"}' "$BASE/platform/tenants")"
 is "nor when another site asks" 403 "$(op -H "X-Tenon-CSRF: $csrf" -H 'Sec-Fetch-Site: cross-site' -d '{"name":"evil"}' "$BASE/platform/tenants")"
 is "it writes with it" 200 "$(op -H "X-Tenon-CSRF: $csrf" -d '{"name":"good"}' "$BASE/platform/tenants")"
-is "signed out" 204 "$(op -H "X-Tenon-CSRF: $csrf" -X POST "$BASE/platform/signout" -d '{}')"
+curl -sS -D "$WORK/head" -o /dev/null -H "Cookie: $cookie" -H "X-Tenon-CSRF: $csrf" -H 'Content-Type: application/json' -d '{}' "$BASE/platform/signout"
+has "signed out" ' 204 ' "$(head -n 1 "$WORK/head")"
+has "the browser forgets the cookie" 'tenon_session=; Path=/platform; HttpOnly; SameSite=Strict; Max-Age=0' "$(tr -d '\r' <"$WORK/head")"
 is "it is nobody's" 401 "$(op "$BASE/platform/tenants")"
+
+head -c 2000000 /dev/zero >"$WORK/upload"
+is "a stranger's upload is refused at its head" 401 "$(curl -sS -o /dev/null -w '%{http_code}' --max-time 5 -H 'Expect: 100-continue' --data-binary "@$WORK/upload" "$BASE/platform/tenants/shop/plugins")"
+is "and not taken for an operator's because of its length" 401 "$(curl -sS -o /dev/null -w '%{http_code}' --max-time 5 -H 'Expect:' --data-binary "@$WORK/upload" "$BASE/platform/tenants/shop/plugins" || true)"
 
 # ---- suspended ----
 tenon tenant suspend bank >/dev/null
@@ -207,6 +246,25 @@ is "and does not exist" 404 "$STATUS"
 # ---- the journal ----
 denied=$(tenon audit query --tenant shop --denied --limit 1000 | grep -c 'token of another tenant')
 is "each foreign token stands in the journal" 2 "$denied"
+# records_of TRACE: how many requests of this trace the journal has
+records_of() { tenon audit query --trace "$1" | grep -c '"kind":"request"' || true; }
+# trace METHOD PATH [BODY [TOKEN]]: asks with a trace id of our own
+trace() {
+	TRACE=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	curl -sS -o /dev/null -X "$1" -H "traceparent: 00-$TRACE-0000000000000001-01" -H 'Content-Type: application/json' -H "Authorization: ${4-}" ${3:+--data-binary "$3"} "$BASE$2" || true
+	RECORD=$(tenon audit query --trace "$TRACE")
+}
+trace GET $R/aaaaaaaaaaaaaaa '' "$SHOP"
+case $RECORD in *'"deny"'*) denied=yes ;; *) denied=no ;; esac
+is "what is not there is no denial" no "$denied"
+trace GET "$R/$NOTE"
+has "what a rule hides is one" '"decision":"deny"' "$RECORD"
+trace POST $R "{\"title\":\"not mine\",\"owner\":\"$BOB\"}" "$ADA_TOKEN"
+has "so is a create rule unmet" '"decision":"deny"' "$RECORD"
+has "and the actor stands there" "user:users/$ADA" "$RECORD"
+trace POST $R "@$WORK/upload" "$ADA_TOKEN"
+is "a body too large leaves its record" 1 "$(records_of "$TRACE")"
+has "with its status" '"status":413' "$RECORD"
 tenon audit query --limit 1000 >"$WORK/journal"
 grep -qE 'correct horse|long enough|password of' "$WORK/journal" && secret=yes || secret=no
 is "no password does" no "$secret"
