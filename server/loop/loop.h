@@ -37,8 +37,9 @@ void loop_free(struct loop *loop);
 /* Runs on the calling thread, which becomes the loop's, until loop_stop. Returns 0, or -1 (ERR_IO)
  * when epoll itself fails. May be run again afterwards. */
 int loop_run(struct loop *loop, struct err *err);
-/* Makes loop_run return after the current iteration; when it does not run yet, after its first. Any
- * thread, also from a signal handler; idempotent. */
+/* Makes loop_run return after the current iteration; when it does not run yet, after its first.
+ * What this thread posted before is delivered before loop_run returns. Any thread, also from a
+ * signal handler; idempotent. */
 void loop_stop(struct loop *loop);
 
 unsigned loop_index(const struct loop *loop);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -169,6 +170,41 @@ static void on_fire(struct loop_timer *timer)
 		loop_timer_stop(&fired->stops->timer);
 	if (fired->is_last)
 		loop_stop(fired->loop);
+}
+
+struct parting {
+	struct loop_timer timer;     /* first */
+	struct loop_message message; /* posted just before the stop */
+	struct loop *loop;
+	bool is_delivered;
+};
+
+static void on_parting(struct loop_message *message)
+{
+	struct parting *parting =
+		(struct parting *)((char *)message - offsetof(struct parting, message));
+
+	parting->is_delivered = true;
+}
+
+static void post_and_stop(struct loop_timer *timer)
+{
+	struct parting *parting = (struct parting *)timer;
+
+	loop_post(parting->loop, &parting->message);
+	loop_stop(parting->loop);
+}
+
+static void what_was_posted_before_the_stop_is_delivered_before_run_returns(void)
+{
+	DEFER(loop_free) struct loop *loop = NULL;
+	struct parting parting = { .timer.on_fire = post_and_stop, .message.deliver = on_parting };
+
+	CU_ASSERT_EQUAL_FATAL(loop_new(0, &loop, NULL), 0);
+	parting.loop = loop;
+	CU_ASSERT_EQUAL(loop_timer_start(loop, &parting.timer, clock_mono_ns(), NULL), 0);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	CU_ASSERT(parting.is_delivered);
 }
 
 static void timers_fire_in_order_of_their_deadlines_and_never_early(void)
@@ -519,6 +555,7 @@ static const struct unit_test tests[] = {
 	UNIT(messages_of_many_threads_all_arrive_in_each_ones_order),
 	UNIT(two_loops_that_sleep_wake_each_other_every_time),
 	UNIT(messages_left_in_the_box_are_delivered_by_free),
+	UNIT(what_was_posted_before_the_stop_is_delivered_before_run_returns),
 	UNIT(timers_fire_in_order_of_their_deadlines_and_never_early),
 	UNIT(a_timer_may_stop_another_that_is_due_as_well),
 	UNIT(a_watch_removed_by_another_of_the_same_batch_is_not_called),

@@ -165,8 +165,8 @@ static void on_written(struct record_call *write)
 	else if (status >= 500 && err.code != ERR_NONE)
 		request_fault(request, &err);
 	else
-		request_status(request, (unsigned)status, message,
-			data.p ? data : (struct bytes){ 0 });
+		request_status(
+			request, (unsigned)status, message, data.p ? data : (struct bytes){ 0 });
 }
 
 static void on_found(struct record_find_auth *find)

@@ -44,8 +44,8 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 		return false;
 	}
 	text_url_query_init(&query, text, PAIRS_MAX);
-	while ((result = text_url_query_next(
-			&query, request->arena, &pair.name, &pair.value)) == TEXT_URL_OK)
+	while ((result = text_url_query_next(&query, request->arena, &pair.name, &pair.value)) ==
+		TEXT_URL_OK)
 		pairs[n++] = pair;
 	if (result != TEXT_URL_END) {
 		struct bytes message = arena_printf(request->arena,

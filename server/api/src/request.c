@@ -64,8 +64,8 @@ struct bytes request_actor(struct api_request *request)
 		"an actor fits");
 	request->actor[0] = '\0';
 	if (identity->kind == AUTH_OPERATOR)
-		(void)snprintf(request->actor, sizeof request->actor, "operator:%s",
-			identity->record_id);
+		(void)snprintf(
+			request->actor, sizeof request->actor, "operator:%s", identity->record_id);
 	else if (identity->kind != AUTH_ANONYMOUS)
 		(void)snprintf(request->actor, sizeof request->actor, "%s:%s/%s",
 			words[identity->kind], identity->collection, identity->record_id);
@@ -206,8 +206,8 @@ void request_refuse(struct api_request *request, enum api_error error)
 		return;
 	}
 	bytes_buf_init(&methods, METHODS_MAX);
-	route_allow(request->is_platform ? request->api->server_routes
-					 : request->api->tenant_routes,
+	route_allow(
+		request->is_platform ? request->api->server_routes : request->api->tenant_routes,
 		request->path, &methods);
 	request_refuse_method(request, bytes_buf_view(&methods));
 }

@@ -44,8 +44,8 @@
 #define PLUGINS_READY_MS  10000
 #define DRAIN_MS          10000
 /* What a call may still need once nothing new comes: a full password lane takes its time. */
-#define STUCK_MS          20000
-#define RANGES_MAX        16
+#define STUCK_MS   20000
+#define RANGES_MAX 16
 
 struct core {
 	struct core_config config;

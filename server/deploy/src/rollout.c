@@ -218,8 +218,8 @@ static void on_switched(void *context)
 	take_over(act);
 	deployment->active = act->instance;
 	deployment->state = DEPLOYMENT_ACTIVE;
-	/* Handed over: the act goes on until the journal is on disk, and if the worker dies meanwhile
-	 * it is the deployment's that has died. */
+	/* Handed over: the act goes on until the journal is on disk, and if the worker dies
+	 * meanwhile it is the deployment's that has died. */
 	act->instance = NULL;
 	if (before)
 		pool_instance_drain(before);

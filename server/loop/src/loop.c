@@ -228,6 +228,8 @@ int loop_run(struct loop *loop, struct err *err)
 			sleep_ms = 0;
 		result = wait_and_dispatch(loop, bound_by_timers(loop, sleep_ms, now_ns), err);
 	} while (result == 0 && !atomic_load_explicit(&loop->stop, memory_order_acquire));
+	/* Who posts and then stops may count on both: what the message lives in is freed next. */
+	deliver(loop);
 	atomic_store(&loop->stop, false);
 	atomic_store(&loop->is_running, false);
 	return result;
