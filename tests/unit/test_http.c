@@ -341,6 +341,17 @@ static void a_request_outlives_the_listener_until_it_is_answered(void)
 	loop_free(fixture.loop);
 }
 
+static void a_quiesce_that_no_loop_has_seen_outlives_the_listener(void)
+{
+	struct fixture fixture;
+
+	fixture_start(&fixture);
+	fixture_end_loop(&fixture);
+	http_quiesce(fixture.http);
+	http_close(fixture.http);
+	loop_free(fixture.loop); /* empties the mailbox: the address sanitizer is the judge */
+}
+
 static void a_port_in_use_is_refused(void)
 {
 	struct fixture fixture;
@@ -371,6 +382,7 @@ static const struct unit_test tests[] = {
 	UNIT(limits_of_a_head_are_exact),
 	UNIT(a_handler_sees_exactly_what_was_sent),
 	UNIT(a_request_outlives_the_listener_until_it_is_answered),
+	UNIT(a_quiesce_that_no_loop_has_seen_outlives_the_listener),
 	UNIT(a_port_in_use_is_refused),
 };
 

@@ -342,6 +342,11 @@ static void quiesce_lane(struct loop_message *message)
 	struct lane *lane =
 		(struct lane *)(void *)((char *)message - offsetof(struct lane, quiesce));
 
+	bool is_closed = !lane->daemon;
+
+	http_let_go(lane->http);
+	if (is_closed)
+		return; /* the loop ended before it looked, and is freed now */
 	lane->is_draining = true;
 	int fd = MHD_quiesce_daemon(lane->daemon);
 
@@ -527,6 +532,7 @@ void http_quiesce(struct http *http)
 {
 	if (atomic_exchange(&http->is_quiesced, true))
 		return;
+	atomic_fetch_add(&http->n_outlive, http->n_lanes);
 	for (unsigned i = 0; i < http->n_lanes; i++)
 		loop_post(http->lanes[i].loop, &http->lanes[i].quiesce);
 }
@@ -586,7 +592,7 @@ void http_close(struct http *http)
 	for (unsigned i = 0; i < http->n_lanes; i++)
 		lane_close(&http->lanes[i]);
 	http->is_closed = true;
-	if (http->n_orphans == 0)
+	if (http->n_outlive == 0)
 		free(http);
 }
 

@@ -163,8 +163,7 @@ static void respond_as_orphan(struct http_request *request, const struct http_an
 	if (answer->body_kind == HTTP_BODY_FREE)
 		free((void *)(uintptr_t)answer->body.p);
 	request_free(request);
-	if (atomic_fetch_sub(&http->n_orphans, 1) == 1 && http->is_closed)
-		free(http);
+	http_let_go(http);
 }
 
 void http_respond(struct http_request *request, const struct http_answer *answer)

@@ -20,6 +20,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "http.h"
 #include "http_guard.h"
@@ -74,11 +75,20 @@ struct http {
 	/* Whether the library's buffers are laid out as http_head.c expects. */
 	bool knows_layout;
 	unsigned n_lanes;
-	atomic_uint n_orphans; /* requests without an answer that outlived their connection */
+	/* What may outlive http_close: requests without an answer whose connection is gone, and
+	 * messages in the loops' mailboxes. The last of them frees it. */
+	atomic_uint n_outlive;
 	atomic_bool is_quiesced;
 	bool is_closed;
 	struct lane lanes[];
 };
+
+/* One of those that may outlive http_close is over; http may be gone afterwards. */
+static inline void http_let_go(struct http *http)
+{
+	if (atomic_fetch_sub(&http->n_outlive, 1) == 1 && http->is_closed)
+		free(http);
+}
 
 enum phase {
 	PHASE_FRESH,   /* no byte of a request has been seen */

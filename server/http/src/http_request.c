@@ -120,7 +120,7 @@ bool request_orphan(struct http_request *request)
 	request_detach(request);
 	handler->on_done(handler->context, request, 0, 0);
 	atomic_fetch_sub_explicit(&request->lane->counts.in_flight, 1, memory_order_relaxed);
-	atomic_fetch_add(&request->lane->http->n_orphans, 1);
+	atomic_fetch_add(&request->lane->http->n_outlive, 1);
 	link_remove(&connection->link);
 	connection->phase = PHASE_LEAVING;
 	connection->request = NULL;
