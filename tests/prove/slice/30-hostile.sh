@@ -62,5 +62,7 @@ sin server "the server is the process that it was" "the same process"
 sin verify "the journal is whole" "exit 0"
 sin stop "the server ends when told to" "exit 0, 0 processes left"
 sin failures "another tenant's plugin under wrk -c16 meanwhile: failures" "0"
+# A figure of the machine as much as of the server: for the proof, not for a test that others' load may fail.
+[ "${HOSTILE_TIMED:-yes}" = yes ] || exit 0
 within "hostile: its p99 meanwhile by its p99 alone ($(seen p99-figures))" "tests/hostile/drive.sh (p99)" \
 	"at most 2" "$(seen p99)" "<=" 2
