@@ -2,6 +2,7 @@
 
 #include "core.h"
 
+#include "clock.h"
 #include "text_json_check.h"
 #include "text_json_reader.h"
 
@@ -11,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ASK_TIMEOUT_MS 15000
+#define FOLDER_WAIT_MS 10000
 #define COLUMNS_MAX    12
 #define CELL_MAX       64
 
@@ -35,52 +38,74 @@ static bool read_line(const char *data_folder, const char *name, char *out, size
 	return true;
 }
 
-static int connect_to(const char *data_folder, struct client *client, struct err *err)
+static int make_http(const char *url, const char *token, struct client *client, struct err *err)
 {
-	char address[256], token[128], authorization[160];
+	char authorization[160];
 
-	if (!read_line(data_folder, CLIENT_ADDRESS_FILE, address, sizeof address) ||
-		!read_line(data_folder, CLIENT_TOKEN_FILE, token, sizeof token))
-		return ERR_SET(err, ERR_UNAVAILABLE, "no server runs on %s", data_folder);
 	(void)snprintf(authorization, sizeof authorization, "Bearer %s", token);
 	const struct egress_client_header header = { "Authorization", authorization };
-	return egress_client_new(address, &header, 1, &client->http, err);
+	return egress_client_new(url, &header, 1, &client->http, err);
 }
 
-/* True when a server answers; files that a killed server left behind do not answer. */
-static bool is_answered(struct client *client)
+/* True when the server of this folder answers. What a killed server left behind may lead to nobody,
+ * or to a server that runs on another folder: that one does not know our token. */
+static bool find_server(const char *data_folder, struct client *client)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf out;
+	char address[256], token[128];
 	unsigned status = 0;
 
 	bytes_buf_init(&out, 4096);
-	return egress_client_send(client->http, "GET", "/healthz", NULL, (struct bytes){ 0 }, 2000,
-		       &status, &out, NULL) == 0 &&
-	       status == 200;
+	if (!read_line(data_folder, CLIENT_ADDRESS_FILE, address, sizeof address) ||
+		!read_line(data_folder, CLIENT_TOKEN_FILE, token, sizeof token) ||
+		make_http(address, token, client, NULL) < 0)
+		return false;
+	if (egress_client_send(client->http, "GET", "/platform/session", NULL, (struct bytes){ 0 },
+		    2000, &status, &out, NULL) == 0 &&
+		status == 200)
+		return true;
+	egress_client_free(client->http);
+	client->http = NULL;
+	return false;
 }
 
-int client_open(const char *data_folder, bool wants_json, struct client *ret, struct err *err)
+/* A server of this command's own, which nobody else hears of. */
+static int start_own(const char *data_folder, struct client *client, struct err *err)
 {
-	struct client client = { .wants_json = wants_json };
-
-	if (connect_to(data_folder, &client, err) == 0 && is_answered(&client)) {
-		*ret = client;
-		return 0;
-	}
-	egress_client_free(client.http);
-	client.http = NULL;
-
 	struct core_config config = { .data_folder = data_folder,
 		.address = "127.0.0.1",
 		.port = 0,
 		.n_loops = 1,
 		.is_private = true };
-	if (core_open(&config, &client.own, err) < 0)
+
+	if (core_open(&config, &client->own, err) < 0)
 		return -1;
-	if (core_start(client.own, err) < 0 || connect_to(data_folder, &client, err) < 0) {
-		client_close(&client);
-		return -1;
+	if (core_start(client->own, err) == 0 &&
+		make_http(core_url(client->own), core_token(client->own), client, err) == 0)
+		return 0;
+	client_close(client);
+	return -1;
+}
+
+int client_open(const char *data_folder, bool wants_json, struct client *ret, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000000 };
+	uint64_t until_ns = clock_mono_ns() + FOLDER_WAIT_MS * CLOCK_NS_PER_MS;
+	struct client client = { .wants_json = wants_json };
+
+	/* Who holds the folder without answering is a server that starts or ends, or another
+	 * command: it will answer, or go. */
+	for (;;) {
+		struct err why = { 0 };
+		if (find_server(data_folder, &client) || start_own(data_folder, &client, &why) == 0)
+			break;
+		if (why.code != ERR_STATE || clock_mono_ns() >= until_ns) {
+			*err = why;
+			return -1;
+		}
+		(void)nanosleep(&pause, NULL);
 	}
+	client.wants_json = wants_json;
 	*ret = client;
 	return 0;
 }
@@ -124,23 +149,58 @@ static void cell(struct bytes object, const char *column, char out[static CELL_M
 			*p = ' ';
 }
 
-/* The first member of an answer that people should read: its message and what stands at fields. */
+/* Prints a JSON string to stderr as people read it. What a server sends is foreign text on this
+ * terminal: no control characters. */
+static void tell_text(struct bytes json)
+{
+	char text[1024];
+	size_t n = 0;
+
+	if (json.n < 2 || json.p[0] != '"' || json.n > sizeof text ||
+		!text_json_unescape((struct bytes){ json.p + 1, json.n - 2 }, text, &n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		(void)fputc((unsigned char)text[i] < 32 || text[i] == 127 ? ' ' : text[i], stderr);
+}
+
+/* {"name":{"code":"...","message":"Value must be unique."}}: a line for each field. */
+static void tell_fields(struct bytes data)
+{
+	struct text_json_reader reader;
+	struct text_json_token token;
+	struct bytes message;
+
+	text_json_reader_init(&reader, data);
+	if (text_json_next(&reader, &token) != TEXT_JSON_OBJECT)
+		return;
+	while (text_json_next(&reader, &token) == TEXT_JSON_KEY) {
+		struct bytes name = token.raw;
+		struct bytes value = text_json_skip(&reader, &token);
+		if (text_json_find(value, BYTES("/message"), &message) != TEXT_JSON_FOUND)
+			continue;
+		fprintf(stderr, "tenon:   %.*s: ", (int)name.n, name.p);
+		tell_text(message);
+		(void)fputc('\n', stderr);
+	}
+}
+
+/* What the server said, for people: message, fields, and where to look. */
 static void tell_refusal(const char *method, const char *path, unsigned status, struct bytes answer)
 {
-	char message[CELL_MAX + 1] = "", trace[CELL_MAX + 1] = "";
+	char trace[CELL_MAX + 1] = "";
 	struct bytes value = { 0 };
 
-	if (text_json_check(answer, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID) {
-		cell(answer, "traceId", trace);
-		if (text_json_find(answer, BYTES("/message"), &value) == TEXT_JSON_FOUND)
-			fprintf(stderr, "tenon: %.*s\n", (int)value.n, value.p);
-		if (text_json_find(answer, BYTES("/data"), &value) == TEXT_JSON_FOUND &&
-			value.n > 2)
-			fprintf(stderr, "tenon: %.*s\n", (int)value.n, value.p);
+	if (text_json_check(answer, &TEXT_JSON_LIMITS, NULL) != TEXT_JSON_VALID ||
+		text_json_find(answer, BYTES("/message"), &value) != TEXT_JSON_FOUND) {
+		fprintf(stderr, "tenon: %s %s was answered with %u\n", method, path, status);
+		return;
 	}
-	if (!value.p)
-		fprintf(stderr, "tenon: %s %s was answered with %u %s\n", method, path, status,
-			message);
+	(void)fputs("tenon: ", stderr);
+	tell_text(value);
+	(void)fputc('\n', stderr);
+	if (text_json_find(answer, BYTES("/data"), &value) == TEXT_JSON_FOUND)
+		tell_fields(value);
+	cell(answer, "traceId", trace);
 	if (trace[0])
 		fprintf(stderr, "tenon: trace id %s (tenon audit query --trace %s)\n", trace,
 			trace);

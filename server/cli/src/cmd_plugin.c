@@ -151,7 +151,11 @@ int command_plugin(int argc, char **argv)
 		return 1;
 	}
 	int status;
-	if (strcmp(verb, "list") == 0) {
+	if (client.own) {
+		fprintf(stderr, "tenon: no server runs on %s, and plugins need one: tenon serve\n",
+			options[OPTION_DATA].value);
+		status = 1;
+	} else if (strcmp(verb, "list") == 0) {
 		status = list(&client, options[OPTION_TENANT].value);
 	} else {
 		if (!options[OPTION_TENANT].value)

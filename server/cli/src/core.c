@@ -431,6 +431,9 @@ int core_start(struct core *core, struct err *err)
 		deploy_self_test(core->deploy, &self_test);
 		api_set_sandbox(core->api, &self_test);
 	}
+	/* A command's own server ends with the command: nobody else may find it. */
+	if (core->config.is_private)
+		return 0;
 	/* The token first: who finds the address may use it at once. */
 	return write_file(core, CLIENT_TOKEN_FILE, core->token, err) < 0 ||
 			       write_file(core, CLIENT_ADDRESS_FILE, core->url, err) < 0
@@ -465,8 +468,10 @@ bool core_stop(struct core *core)
 {
 	uint64_t began_ns = clock_mono_ns();
 
-	remove_file(core, CLIENT_ADDRESS_FILE);
-	remove_file(core, CLIENT_TOKEN_FILE);
+	if (!core->config.is_private) {
+		remove_file(core, CLIENT_ADDRESS_FILE);
+		remove_file(core, CLIENT_TOKEN_FILE);
+	}
 	http_quiesce(core->http);
 	bool is_drained = wait_drained(core, began_ns + DRAIN_MS * CLOCK_NS_PER_MS);
 	/* Answers what waits for plugins. */
@@ -513,6 +518,11 @@ void core_close(struct core *core)
 const char *core_url(const struct core *core)
 {
 	return core->url;
+}
+
+const char *core_token(const struct core *core)
+{
+	return core->token;
 }
 
 struct auth_operators *core_operators(struct core *core)

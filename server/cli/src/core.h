@@ -23,10 +23,10 @@ struct core;
 
 struct core_config {
 	const char *data_folder;
-	const char *address; /* to listen on */
-	uint16_t port;       /* 0: any free one */
-	unsigned n_loops;    /* 0: one per CPU, at most 7 */
-	bool is_private; /* for a command: no plugins, nothing written down but for this process */
+	const char *address;      /* to listen on */
+	uint16_t port;            /* 0: any free one */
+	unsigned n_loops;         /* 0: one per CPU, at most 7 */
+	bool is_private;          /* for a command: no plugins, and no address for others to find */
 	uint32_t allow_missing;   /* mask of sandbox layers */
 	const char *egress_allow; /* "ADDRESS/BITS:PORT ..." that plugins may reach although
 				     private; NULL: none */
@@ -41,6 +41,8 @@ void core_close(struct core *core);
 
 /* ---- of a core that has been started ---- */
 const char *core_url(const struct core *core);
+/* The local operator's token. */
+const char *core_token(const struct core *core);
 struct auth_operators *core_operators(struct core *core);
 struct deploy *core_deploy(struct core *core);
 /* What the sandbox's self-test found; has_run is false without plugins. */

@@ -281,6 +281,19 @@ server_stop
 is "a stopped server ends well" 0 $?
 is "a command without a server does its work" 0 "$(tenon tenant create later >/dev/null 2>&1; echo $?)"
 is "which stands" 1 "$(tenon tenant list | grep -c '^later ')"
+tenon tenant create later >/dev/null 2>"$WORK/why" || true
+has "a refusal reads as a sentence" 'tenon:   name: Value must be unique.' "$(cat "$WORK/why")"
+bad=0
+pids=()
+for n in 1 2 3 4; do
+	tenon tenant create "beside-$n" >/dev/null 2>&1 &
+	pids+=($!)
+done
+for pid in "${pids[@]}"; do wait "$pid" || bad=$((bad + 1)); done
+is "several at once wait for one another" 0 $bad
+is "and leave no address behind" "" "$(ls "$DATA/run")"
+is "a plugin needs a server, and is told so" 1 "$(tenon plugin list 2>"$WORK/why" || echo $?)"
+has "by name" 'tenon serve' "$(cat "$WORK/why")"
 
 [ "$failed" = 0 ] || { echo "$failed failed"; exit 1; }
 echo "all as expected"
