@@ -49,6 +49,11 @@ void metrics_rollup_read(struct metrics_rollup *rollup, int64_t since_s,
 	void (*each)(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s),
 	void *user);
 
+/* The same for the column of this key alone. False when there is none. */
+bool metrics_rollup_read_one(struct metrics_rollup *rollup, struct bytes key, int64_t since_s,
+	void (*each)(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s),
+	void *user);
+
 DEFER_DEFINE(struct metrics_rollup *, metrics_rollup_free)
 
 #endif

@@ -113,7 +113,7 @@ struct tenant_request {
 };
 
 /* Makes folder, database and row, in that order, so that a crash between leaves a folder without a
- * row, which the next start removes. done is always called. */
+ * row, which nobody ever looks at. done is always called. */
 void tenant_create(
 	struct tenant_catalogue *catalogue, struct bytes name, struct tenant_request *request);
 /* Journals the new state, then lets it hold. done is always called. */

@@ -215,6 +215,10 @@ static void a_rollup_keeps_what_each_second_brought(void)
 	CU_ASSERT_STRING_EQUAL(
 		seen.text, "req@104:5,2,0,0,9,;now@104:-3,-3,0,0,-3,;p50@104:1.17965,0,0,0,0,;");
 	memset(&seen, 0, sizeof seen);
+	CU_ASSERT(metrics_rollup_read_one(r, BYTES("now"), 102, note, &seen));
+	CU_ASSERT_STRING_EQUAL(seen.text, "now@104:0,-3,;");
+	CU_ASSERT(!metrics_rollup_read_one(r, BYTES("none"), 0, note, &seen));
+	memset(&seen, 0, sizeof seen);
 	metrics_rollup_forget(r, BYTES("now"));
 	metrics_rollup_read(r, 103, note, &seen);
 	CU_ASSERT_STRING_EQUAL(seen.text, "req@104:9,;p50@104:0,;");

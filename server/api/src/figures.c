@@ -95,8 +95,16 @@ static const struct plugin_series *series_of(
 		}
 		return &lane->plugins[0];
 	}
-	unsigned at = lane->n_plugins < PLUGIN_SERIES ? lane->n_plugins++ : PLUGIN_SERIES - 1;
-	struct plugin_series *series = &lane->plugins[at];
+	struct plugin_series *series = &lane->rest;
+	if (lane->n_plugins < PLUGIN_SERIES) {
+		series = &lane->plugins[lane->n_plugins++];
+	} else if (lane->has_rest) {
+		return series;
+	} else {
+		lane->has_rest = true;
+		tenant = ""; /* which is no tenant's name */
+		plugin = BYTES("others");
+	}
 	struct bytes values[2] = { bytes_of(tenant), plugin };
 	char key[METRICS_ROLLUP_KEY_BYTES];
 	(void)bytes_to_string(values[0], series->tenant, sizeof series->tenant);
@@ -297,10 +305,8 @@ void metrics_get(void *context)
 
 struct range {
 	struct text_json_writer *json;
-	const char *key; /* of the column */
 	double scale;
 	bool is_latency; /* 0 means that nothing was measured */
-	bool is_found;
 };
 
 static void write_column(
@@ -308,10 +314,8 @@ static void write_column(
 {
 	struct range *range = user;
 
+	(void)key;
 	(void)last_s;
-	if (!bytes_eq_string(key, range->key))
-		return;
-	range->is_found = true;
 	text_json_begin_array(range->json);
 	for (size_t i = 0; i < n; i++) {
 		if (range->is_latency && !(samples[i] > 0))
@@ -325,13 +329,10 @@ static void write_column(
 static void write_named(struct api *api, struct text_json_writer *json, int64_t since_s,
 	const char *name, const char *key, double scale)
 {
-	struct range range = {
-		.json = json, .key = key, .scale = scale, .is_latency = scale > 1.0
-	};
+	struct range range = { .json = json, .scale = scale, .is_latency = scale > 1.0 };
 
 	text_json_write_key(json, bytes_of(name));
-	metrics_rollup_read(api->rollup, since_s, write_column, &range);
-	if (!range.is_found)
+	if (!metrics_rollup_read_one(api->rollup, bytes_of(key), since_s, write_column, &range))
 		text_json_write_null(json);
 }
 

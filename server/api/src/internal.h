@@ -45,6 +45,8 @@ struct api_lane {
 	struct pool_view *view; /* NULL without plugins */
 	struct plugin_series plugins[PLUGIN_SERIES];
 	unsigned n_plugins;
+	struct plugin_series rest; /* of the plugins that find no place, together */
+	bool has_rest;
 	struct loop_timer tick;
 	struct event_stream streams[STREAMS_MAX];
 	unsigned n_streams;

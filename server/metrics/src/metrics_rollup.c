@@ -161,25 +161,48 @@ void metrics_rollup_tick(struct metrics_rollup *rollup, int64_t wall_s)
 	pthread_mutex_unlock(&rollup->lock);
 }
 
-void metrics_rollup_read(struct metrics_rollup *rollup, int64_t since_s,
+/* How many samples there are after since_s. Under the lock. */
+static uint64_t n_since(const struct metrics_rollup *rollup, int64_t since_s)
+{
+	uint64_t n =
+		rollup->n_ticks < METRICS_ROLLUP_SECONDS ? rollup->n_ticks : METRICS_ROLLUP_SECONDS;
+
+	if (since_s >= rollup->last_s)
+		return 0;
+	uint64_t asked = (uint64_t)rollup->last_s - (uint64_t)since_s;
+	return asked < n ? asked : n;
+}
+
+static void tell(const struct metrics_rollup *rollup, const struct column *column, uint64_t n,
 	void (*each)(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s),
 	void *user)
 {
 	double samples[METRICS_ROLLUP_SECONDS];
 
+	for (uint64_t i = 0; i < n; i++)
+		samples[i] = column->samples[(rollup->n_ticks - n + i) % METRICS_ROLLUP_SECONDS];
+	each(user, bytes_of(column->key), samples, (size_t)n, rollup->last_s);
+}
+
+void metrics_rollup_read(struct metrics_rollup *rollup, int64_t since_s,
+	void (*each)(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s),
+	void *user)
+{
 	pthread_mutex_lock(&rollup->lock);
-	uint64_t n =
-		rollup->n_ticks < METRICS_ROLLUP_SECONDS ? rollup->n_ticks : METRICS_ROLLUP_SECONDS;
-	if (since_s >= rollup->last_s)
-		n = 0;
-	else if ((uint64_t)rollup->last_s - (uint64_t)since_s < n)
-		n = (uint64_t)rollup->last_s - (uint64_t)since_s;
-	for (uint32_t c = 0; c < rollup->n_columns; c++) {
-		const struct column *column = rollup->columns[c];
-		for (uint64_t i = 0; i < n; i++)
-			samples[i] =
-				column->samples[(rollup->n_ticks - n + i) % METRICS_ROLLUP_SECONDS];
-		each(user, bytes_of(column->key), samples, (size_t)n, rollup->last_s);
-	}
+	for (uint32_t c = 0; c < rollup->n_columns; c++)
+		tell(rollup, rollup->columns[c], n_since(rollup, since_s), each, user);
 	pthread_mutex_unlock(&rollup->lock);
+}
+
+bool metrics_rollup_read_one(struct metrics_rollup *rollup, struct bytes key, int64_t since_s,
+	void (*each)(void *user, struct bytes key, const double *samples, size_t n, int64_t last_s),
+	void *user)
+{
+	pthread_mutex_lock(&rollup->lock);
+	uint32_t at = find_column(rollup, key);
+	bool is_there = at < rollup->n_columns;
+	if (is_there)
+		tell(rollup, rollup->columns[at], n_since(rollup, since_s), each, user);
+	pthread_mutex_unlock(&rollup->lock);
+	return is_there;
 }
