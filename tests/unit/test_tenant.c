@@ -3,6 +3,7 @@
 #include "tenant.h"
 #include "unit.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,42 @@ static void a_tenant_is_found_after_a_restart(void)
 	tenant_catalogue_close(catalogue);
 }
 
+static unsigned n_folders(void)
+{
+	char path[128];
+	unsigned n = 0;
+
+	(void)snprintf(path, sizeof path, "%s/tenants", folder);
+	DIR *tenants = opendir(path);
+	for (struct dirent *entry; (entry = readdir(tenants));)
+		n += entry->d_name[0] != '.';
+	(void)closedir(tenants);
+	return n;
+}
+
+static unsigned n_created;
+
+static void created_beside(struct tenant_request *request)
+{
+	if (++n_created == 2)
+		loop_stop(request->loop);
+}
+
+static void of_two_that_are_made_at_once_one_stays(void)
+{
+	struct tenant_catalogue *catalogue = setup(8);
+	struct tenant_request first = { .done = created_beside, .loop = loop }, second = first;
+	unsigned before = n_folders();
+
+	n_created = 0;
+	tenant_create(catalogue, BYTES("twin"), &first);
+	tenant_create(catalogue, BYTES("twin"), &second);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	CU_ASSERT_EQUAL(first.outcome + second.outcome, TENANT_OK + TENANT_EXISTS);
+	CU_ASSERT_EQUAL(n_folders(), before + 1);
+	tenant_catalogue_close(catalogue);
+}
+
 static void a_database_in_use_is_never_closed(void)
 {
 	struct tenant_catalogue *catalogue = setup(1);
@@ -169,6 +206,7 @@ static void everything_closes(void)
 static const struct unit_test tests[] = {
 	UNIT(names_follow_the_rule),
 	UNIT(a_tenant_is_found_after_a_restart),
+	UNIT(of_two_that_are_made_at_once_one_stays),
 	UNIT(a_database_in_use_is_never_closed),
 	UNIT(everything_closes),
 };

@@ -263,6 +263,7 @@ static void on_inserted(struct store_job *job)
 		return;
 	}
 	request->err = job->err;
+	tenant_remove_files(request->tenant);
 	free(request->tenant);
 	request->tenant = NULL;
 	finish(request, job->outcome == STORE_CONFLICT ? TENANT_EXISTS : TENANT_FAULT);
@@ -286,6 +287,7 @@ static void run_create(struct executor_job *job)
 		return;
 	}
 	if (tenant_open_database(request->tenant, &request->err) < 0) {
+		tenant_remove_files(request->tenant);
 		free(request->tenant);
 		request->tenant = NULL;
 		finish(request, TENANT_FAULT);

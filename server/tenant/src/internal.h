@@ -54,5 +54,7 @@ struct tenant_catalogue {
  * Blocking. */
 int tenant_open_database(struct tenant *tenant, struct err *err);
 void tenant_close_database(struct tenant *tenant);
+/* Of a tenant that was not made after all: nobody has ever seen it. */
+void tenant_remove_files(const struct tenant *tenant);
 
 #endif

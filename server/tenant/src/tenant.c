@@ -42,6 +42,19 @@ int tenant_open_database(struct tenant *tenant, struct err *err)
 		catalogue->config.context, tenant, path, &tenant->store, &tenant->hung, err);
 }
 
+void tenant_remove_files(const struct tenant *tenant)
+{
+	static const char *const names[] = { "/data.db", "/data.db-wal", "/data.db-shm", "" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		int n = snprintf(path, sizeof path, "%s/tenants/%s%s",
+			tenant->catalogue->data_folder, tenant->id, names[i]);
+		if (n > 0 && (size_t)n < sizeof path)
+			(void)remove(path);
+	}
+}
+
 void tenant_close_database(struct tenant *tenant)
 {
 	const struct tenant_config *config = &tenant->catalogue->config;
