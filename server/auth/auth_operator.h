@@ -79,6 +79,7 @@ struct auth_operator_request {
 	struct auth_password check;
 	struct store_job job;
 	char new_id[AUTH_RECORD_MAX + 1];
+	unsigned n_changes; /* when the account was read */
 	bool has_setup_token;
 };
 

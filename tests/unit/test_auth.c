@@ -122,6 +122,7 @@ static void the_eleventh_sign_in_of_a_minute_is_refused(void)
 		CU_ASSERT(auth_sign_in_is_allowed(auth, BYTES("10.1.1.1"), BYTES("ada"), &retry_s));
 	CU_ASSERT(!auth_sign_in_is_allowed(auth, BYTES("10.1.1.1"), BYTES("ada"), &retry_s));
 	CU_ASSERT(retry_s >= 1 && retry_s <= 7);
+	CU_ASSERT(!auth_sign_in_is_allowed(auth, BYTES("10.1.1.1"), BYTES("Ada"), &retry_s));
 	CU_ASSERT(auth_sign_in_is_allowed(auth, BYTES("10.1.1.2"), BYTES("ada"), &retry_s));
 }
 
@@ -198,9 +199,10 @@ static void a_new_password_ends_the_sessions(void)
 	CU_ASSERT_EQUAL(
 		ask(operators, AUTH_OPERATOR_SIGN_IN, "", "no@example.com", "first password", NULL),
 		AUTH_OPERATOR_WRONG);
-	CU_ASSERT_EQUAL(ask(operators, AUTH_OPERATOR_SIGN_IN, "", "kim@example.com",
+	CU_ASSERT_EQUAL(ask(operators, AUTH_OPERATOR_SIGN_IN, "", "KIM@example.com",
 				"first password", &session),
 		AUTH_OPERATOR_OK);
+	CU_ASSERT(auth_session_find(operators, bytes_of(session.id), &found));
 	CU_ASSERT_EQUAL(ask(operators, AUTH_OPERATOR_UPSERT, "", "kim@example.com",
 				"second password", NULL),
 		AUTH_OPERATOR_OK);

@@ -20,7 +20,13 @@ static uint64_t pair_of(const struct auth *auth, struct bytes address, struct by
 	hash_add(&hash, auth->secret, sizeof auth->secret);
 	hash_add(&hash, address.p, address.n);
 	hash_add(&hash, "", 1);
-	hash_add(&hash, identity.p, identity.n);
+	/* Accounts are found without regard to case, so all spellings share one bucket. */
+	for (size_t i = 0; i < identity.n; i++) {
+		char c = identity.p[i];
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		hash_add(&hash, &c, 1);
+	}
 	hash_end(&hash, digest);
 	memcpy(&pair, digest, sizeof pair);
 	return pair;

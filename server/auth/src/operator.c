@@ -136,6 +136,16 @@ static void finish(struct auth_operator_request *request, enum auth_operator_out
 
 /* ---- sign in ---- */
 
+static void read_account(struct auth_operator_request *request);
+
+static unsigned n_changes(struct auth_operators *operators)
+{
+	pthread_mutex_lock(&operators->lock);
+	unsigned n = operators->n_changes;
+	pthread_mutex_unlock(&operators->lock);
+	return n;
+}
+
 static void on_checked(struct auth_password *check)
 {
 	struct auth_operator_request *request =
@@ -145,6 +155,12 @@ static void on_checked(struct auth_password *check)
 	switch (check->outcome) {
 	case AUTH_PASSWORD_OK: {
 		char email[AUTH_EMAIL_MAX + 1];
+		/* The password may have been changed while this one was checked: a session that
+		 * begins now would outlive those that the change has ended. */
+		if (n_changes(request->operators) != request->n_changes) {
+			read_account(request);
+			break;
+		}
 		(void)bytes_to_string(request->email, email, sizeof email);
 		session_begin(request->operators, email, request->new_id, &request->session);
 		finish(request, AUTH_OPERATOR_OK);
@@ -203,6 +219,15 @@ static void on_hash_read(struct store_job *job)
 	auth_password_run(request->operators->auth, &request->check);
 }
 
+static void read_account(struct auth_operator_request *request)
+{
+	request->n_changes = n_changes(request->operators);
+	request->check.hash[0] = request->new_id[0] = '\0';
+	request->job =
+		(struct store_job){ .run = read_hash, .done = on_hash_read, .loop = request->loop };
+	store_read(request->operators->control, &request->job);
+}
+
 /* ---- set up and upsert ---- */
 
 static enum store_outcome write_row(struct store_job *job, struct store_conn *conn)
@@ -244,6 +269,7 @@ static void on_written(struct store_job *job)
 	pthread_mutex_lock(&operators->lock);
 	operators->has_operator = true;
 	operators->setup_until_ns = 0;
+	operators->n_changes++;
 	pthread_mutex_unlock(&operators->lock);
 	session_end_all(operators, email);
 	if (request->act == AUTH_OPERATOR_SETUP)
@@ -290,10 +316,7 @@ void auth_operator_run(struct auth_operators *operators, struct auth_operator_re
 		return;
 	}
 	if (request->act == AUTH_OPERATOR_SIGN_IN) {
-		request->job = (struct store_job){
-			.run = read_hash, .done = on_hash_read, .loop = request->loop
-		};
-		store_read(operators->control, &request->job);
+		read_account(request);
 		return;
 	}
 	if (!is_email(request->email)) {

@@ -28,6 +28,7 @@ struct auth_operators {
 	bool has_operator;
 	uint8_t setup_hash[HASH_BYTES];
 	uint64_t setup_until_ns; /* 0: none was offered */
+	unsigned n_changes;      /* of accounts, since the start */
 	bool setup_is_taken;     /* a request with the right token is under way: no second one */
 	struct session_slot sessions[SESSIONS_MAX];
 };

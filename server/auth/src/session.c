@@ -114,7 +114,8 @@ void session_end_all(struct auth_operators *operators, const char *email)
 {
 	pthread_mutex_lock(&operators->lock);
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		if (strcmp(operators->sessions[i].email, email) == 0)
+		/* The database finds an account in any case; a session has what was typed. */
+		if (bytes_eq_nocase(bytes_of(operators->sessions[i].email), bytes_of(email)))
 			operators->sessions[i] = (struct session_slot){ 0 };
 	pthread_mutex_unlock(&operators->lock);
 }
