@@ -12,7 +12,7 @@ children_of() {
 	local stat rest
 	for stat in /proc/[0-9]*/stat; do
 		# "pid (name) state parent ...": the name may hold anything but is followed by the last ')'.
-		{ rest=$(<"$stat"); } 2>/dev/null || continue
+		{ read -r rest <"$stat"; } 2>/dev/null || continue
 		set -- "$1" ${rest##*) }
 		[ "$3" != "$1" ] || { rest=${stat%/stat}; echo "${rest##*/}"; }
 	done
@@ -21,7 +21,7 @@ children_of() {
 # is_running PID: true until it has ended, whether or not somebody has asked for its status.
 is_running() {
 	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	case ${stat##*) } in Z* | X*) return 1 ;; esac
 }
 
