@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static void setup(void)
 	strcpy(fix.folder, "/tmp/tenon-store-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fix.folder));
 	snprintf(fix.path, sizeof(fix.path), "%s/data.db", fix.folder);
-	struct executor_config config = { { 2, 1, 1 }, { 1000, 10, 10 } };
+	struct executor_config config = { { 3, 1, 1 }, { 1000, 10, 10 } };
 	CU_ASSERT_EQUAL_FATAL(executor_new(&config, &fix.executor, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(loop_new(0, &fix.loop, &err), 0);
 	open_store(0, 1000);
@@ -389,6 +390,67 @@ static void the_log_is_cut_although_a_loop_keeps_its_snapshot(void)
 	teardown();
 }
 
+/* Reads a while, and asks to be run again before it ends: there is always one. */
+struct reader {
+	struct store_job job;
+	atomic_bool is_last;
+	sem_t is_over;
+};
+
+static enum store_outcome run_reader(struct store_job *job, struct store_conn *conn)
+{
+	(void)job;
+	struct store_stmt *stmt;
+	bool has_row;
+	enum store_outcome outcome = store_prepare(conn,
+		BYTES("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < "
+		      "5000) SELECT max(n), (SELECT count(*) FROM items) FROM c"),
+		&stmt);
+	return outcome == STORE_OK ? store_step(stmt, &has_row) : outcome;
+}
+
+static void on_read(struct store_job *job)
+{
+	struct reader *reader = (struct reader *)job;
+	if (atomic_load(&reader->is_last))
+		sem_post(&reader->is_over);
+	else
+		store_read(fix.store, job);
+}
+
+static void the_log_is_cut_although_somebody_always_reads(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT, pad TEXT)");
+	struct reader readers[3] = { 0 };
+	for (int i = 0; i < 3; i++) {
+		readers[i].job.run = run_reader;
+		readers[i].job.done = on_read;
+		sem_init(&readers[i].is_over, 0, 0);
+		store_read(fix.store, &readers[i].job);
+	}
+	off_t largest = 0;
+	for (int i = 0; i < 40; i++) {
+		CU_ASSERT_EQUAL(
+			write_sql("INSERT INTO items VALUES(1, printf('%.*c', 4000000, 'x'))"),
+			STORE_OK);
+		char wal[128];
+		struct stat st;
+		snprintf(wal, sizeof(wal), "%s-wal", fix.path);
+		CU_ASSERT_EQUAL_FATAL(stat(wal, &st), 0);
+		largest = st.st_size > largest ? st.st_size : largest;
+	}
+	for (int i = 0; i < 3; i++) {
+		atomic_store(&readers[i].is_last, true);
+		while (sem_wait(&readers[i].is_over) < 0)
+			;
+		sem_destroy(&readers[i].is_over);
+	}
+	/* 160 MB were written; on a busy machine a reader may outlast a wait for it, or two. */
+	CU_ASSERT(largest < 100000000);
+	teardown();
+}
+
 static void make_foreign_tables(void)
 {
 	write_sql("CREATE TABLE items(id INT, n INT, name TEXT)");
@@ -531,6 +593,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_read_past_its_deadline_or_cancelled_is_interrupted),
 	UNIT(read_now_answers_on_the_loop_once_its_reader_is_open),
 	UNIT(the_log_is_cut_although_a_loop_keeps_its_snapshot),
+	UNIT(the_log_is_cut_although_somebody_always_reads),
 	UNIT(foreign_sql_reaches_its_grant_and_nothing_else),
 	UNIT(a_cached_foreign_statement_does_not_serve_another_grant),
 	UNIT(foreign_bombs_end_at_their_deadline_or_memory),

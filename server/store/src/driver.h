@@ -42,6 +42,10 @@ bool conn_wants_checkpoint(const struct store_conn *conn);
 /* Moves committed pages from the log into the database file : those that no reader still
  * needs, or all of them (is_closing). Never waits for readers unless is_closing. */
 void conn_checkpoint(struct store_conn *conn, bool is_closing);
+/* After a checkpoint: waits a little for the last who read from the log, and lets it begin anew.
+ * Under load no moment without readers may come by itself. Whoever begins to read meanwhile needs
+ * only the database file. */
+void conn_restart_log(struct store_conn *conn);
 
 DEFER_DEFINE(struct store_conn *, conn_close)
 

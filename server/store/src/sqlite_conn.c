@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define CHECKPOINT_PAGES 8000 /* 32 MiB of log: read again in some 50 ms after a crash */
+#define BUSY_TIMEOUT_MS  1000
+#define RESTART_WAIT_MS  50 /* for readers, once in CHECKPOINT_PAGES */
 #define PAGE_BYTES       4096
 
 /* The order matters: journal_mode writes the header of a new file. */
@@ -142,6 +144,8 @@ static int on_wal(void *context, sqlite3 *db, const char *name, int n_pages)
 	(void)db;
 	(void)name;
 	struct store_conn *conn = context;
+	if (n_pages < conn->wal_pages)
+		conn->wal_done = 0; /* it began anew */
 	conn->wal_pages = n_pages;
 	return SQLITE_OK;
 }
@@ -149,7 +153,8 @@ static int on_wal(void *context, sqlite3 *db, const char *name, int n_pages)
 static int harden(struct store_conn *conn, uint64_t size_limit_bytes, struct err *err)
 {
 	sqlite3_extended_result_codes(conn->db, 1);
-	sqlite3_busy_timeout(conn->db, 1000); /* recovery of a log by another connection */
+	sqlite3_busy_timeout(
+		conn->db, BUSY_TIMEOUT_MS); /* recovery of a log by another connection */
 	sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
@@ -268,7 +273,9 @@ void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_out
 
 bool conn_wants_checkpoint(const struct store_conn *conn)
 {
-	return conn->wal_pages >= CHECKPOINT_PAGES;
+	/* A log that readers hold is not tried again at each commit: that would sync the database
+	 * file each time. */
+	return conn->wal_pages - conn->wal_done >= CHECKPOINT_PAGES;
 }
 
 void conn_checkpoint(struct store_conn *conn, bool is_closing)
@@ -277,10 +284,17 @@ void conn_checkpoint(struct store_conn *conn, bool is_closing)
 		sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 		return;
 	}
-	/* A failure is no news: the next commit tries again, and the log keeps what it has. */
+	/* A failure is no news: after another round of writes it is tried again, and the log keeps
+	 * what it has. */
 	sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	/* When readers held it back, wait for another round of writes before trying again. */
-	conn->wal_pages = 0;
+	conn->wal_done = conn->wal_pages;
+}
+
+void conn_restart_log(struct store_conn *conn)
+{
+	sqlite3_busy_timeout(conn->db, RESTART_WAIT_MS);
+	sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	sqlite3_busy_timeout(conn->db, BUSY_TIMEOUT_MS);
 }
 
 enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql)

@@ -30,6 +30,7 @@ struct store_conn {
 	sqlite3 *db;
 	enum conn_role role;
 	int wal_pages; /* in the log after the last commit, as the driver's hook told */
+	int wal_done;  /* of them at the last checkpoint */
 
 	/* statement cache */
 	struct store_stmt *buckets[STMT_CACHE_BUCKETS];

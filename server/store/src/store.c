@@ -116,6 +116,15 @@ static void checkpoint(struct store *store)
 		pthread_mutex_unlock(&store->loop_readers[i].lock);
 	}
 	conn_checkpoint(store->writer, false);
+	/* A loop that finds its reader's lock taken reads on the executor; what that reads ends by
+	 * itself. */
+	for (unsigned i = 0; i < store->n_loops; i++) {
+		pthread_mutex_lock(&store->loop_readers[i].lock);
+		end_snapshot(&store->loop_readers[i]);
+	}
+	conn_restart_log(store->writer);
+	for (unsigned i = 0; i < store->n_loops; i++)
+		pthread_mutex_unlock(&store->loop_readers[i].lock);
 }
 
 /* One job in a transaction of its own. */
