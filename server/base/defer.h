@@ -17,11 +17,12 @@
 #define DEFER(fn) __attribute__((cleanup(fn##_deferred)))
 
 /* Makes DEFER(fn) possible for variables of the given pointer type.
- * NOLINTNEXTLINE(bugprone-macro-parentheses): a type takes none. */
+ * NOLINTBEGIN(bugprone-macro-parentheses): a type takes none. */
 #define DEFER_DEFINE(type, fn)                                                                     \
 	static inline __attribute__((unused)) void fn##_deferred(type *at)                         \
 	{                                                                                          \
 		fn(*at);                                                                           \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
