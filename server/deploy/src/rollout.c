@@ -139,16 +139,15 @@ void rollout_instance_gone(
 {
 	struct deployment *deployment = context;
 	struct act *act = deployment->act;
-	if (deployment->deploy->is_closing && act && act->instance == instance) {
-		act->instance = NULL;
-		act_end(act, DEPLOY_FAULT, "the server stops");
-		return;
-	}
 	if (act && act->instance == instance) {
-		act->instance = NULL;
-		if (act->has_switched && act->kind != ACT_RESPAWN)
-			return; /* on_switched is still to come, and finds it gone */
 		bool is_respawn = act->kind == ACT_RESPAWN;
+		act->instance = NULL;
+		if (act->has_switched && !is_respawn)
+			return; /* on_switched finds it gone, and needs the act until then */
+		if (deployment->deploy->is_closing) {
+			act_end(act, DEPLOY_FAULT, "the server stops");
+			return;
+		}
 		if (!is_respawn && !deployment->active &&
 			deployment->state == DEPLOYMENT_STARTING) {
 			deployment->state = DEPLOYMENT_FAILED;
@@ -223,7 +222,7 @@ static void on_switched(void *context)
 	act->instance = NULL;
 	if (before)
 		pool_instance_drain(before);
-	if (!deployment->active) {
+	if (!deployment->active && !deployment->deploy->is_closing) {
 		struct pool_end end = { .was_ready = true,
 			.reason = "the worker ended while it took over" };
 		rollout_on_crash(deployment, &end);
