@@ -8,5 +8,5 @@ function(unit_test module)
   target_link_libraries(test_${module} PRIVATE ${module} ${T_MODULES} project_flags ${CUNIT})
   add_test(NAME unit.${module} COMMAND test_${module})
   # Seconds here; the limit leaves room for sanitizers on a machine that has other things to do.
-  set_tests_properties(unit.${module} PROPERTIES TIMEOUT 180)
+  set_tests_properties(unit.${module} PROPERTIES TIMEOUT 120)
 endfunction()

@@ -36,7 +36,7 @@ server_start() {
 # Waits until the server has written its address and answers.
 server_wait() {
 	local i
-	for i in $(seq 1 200); do
+	for i in $(seq 1 600); do
 		if [ -s "$DATA/run/address" ]; then
 			BASE=$(cat "$DATA/run/address")
 			! curl -fsS -o /dev/null "$BASE/readyz" 2>/dev/null || return 0
@@ -44,7 +44,7 @@ server_wait() {
 		kill -0 "$SERVER_PID" 2>/dev/null || { echo "the server ended: $(tail -n 5 "$WORK"/*.err)" >&2; return 1; }
 		sleep 0.05
 	done
-	echo "the server was not ready within 10 s" >&2
+	echo "the server was not ready within 30 s" >&2
 	return 1
 }
 

@@ -21,7 +21,7 @@
 #include "unit.h"
 #include "wire.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 
 /* Calls of slot n have this generation. */
 #define GENERATION(slot) ((slot) + 1000)

@@ -242,7 +242,6 @@ static void timers_fire_in_order_of_their_deadlines_and_never_early(void)
 	CU_ASSERT(sorted);
 	CU_ASSERT_EQUAL(log.n, N - stopped + 1);
 	CU_ASSERT_EQUAL(log.n_early, 0);
-	CU_ASSERT(clock_mono_ns() - now < 400 * CLOCK_NS_PER_MS);
 }
 
 static void a_timer_may_stop_another_that_is_due_as_well(void)
@@ -321,7 +320,7 @@ static int run_hook(struct loop_hook *hook)
 		w->feeds->hook.requested = true;
 	if (!w->feeds && w->n_runs == 2)
 		loop_stop(w->loop);
-	return w->feeds ? -1 : 5000;
+	return w->feeds ? -1 : 30000;
 }
 
 static void a_requested_hook_runs_again_before_the_loop_sleeps(void)
@@ -336,7 +335,7 @@ static void a_requested_hook_runs_again_before_the_loop_sleeps(void)
 	loop_hook_add(loop, &consumer.hook);
 	loop_hook_add(loop, &producer.hook);
 	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
-	CU_ASSERT(clock_mono_ns() - began < CLOCK_NS_PER_S);
+	CU_ASSERT(clock_mono_ns() - began < 20 * CLOCK_NS_PER_S);
 	CU_ASSERT_EQUAL(consumer.n_runs, 2);
 	loop_hook_remove(loop, &producer.hook);
 	loop_hook_remove(loop, &consumer.hook);

@@ -313,6 +313,13 @@ static bool wait_for(atomic_uint *counter, unsigned value, unsigned timeout_ms)
 	return false;
 }
 
+/* Waits until so many requests are with the handler. */
+static void await_in_flight(const struct run *run, unsigned n)
+{
+	for (int i = 0; i < 10000 && echo_server_in_flight(run->server) < n; i++)
+		usleep(1000);
+}
+
 static void departures(struct run *run)
 {
 	static const char hang[] = "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -324,18 +331,21 @@ static void departures(struct run *run)
 		raw_get(run->port, "/later") == 200);
 	raw_open(&exchange, run->port);
 	raw_send(&exchange, hang, sizeof hang - 1, RAW_WHOLE);
-	usleep(50000);
+	await_in_flight(run, 1);
 	raw_fini(&exchange);
-	report(run, 0, "a client that leaves while it waits is noticed", "-", "within 100 ms", "",
-		wait_for(&counts->n_aborted, 1, 100));
+	report(run, 0, "a client that leaves while it waits is noticed", "-", "an abort", "",
+		wait_for(&counts->n_aborted, 1, 10000));
 	raw_open(&exchange, run->port);
 	raw_send(&exchange, events, sizeof events - 1, RAW_WHOLE);
-	raw_receive(&exchange, 0, 200);
-	bool has_events = exchange.received && strstr(exchange.received, "data: tick");
+	bool has_events = false;
+	for (int i = 0; i < 100 && !has_events && !exchange.is_closed; i++) {
+		raw_receive(&exchange, 0, 100);
+		has_events = exchange.received && strstr(exchange.received, "data: tick");
+	}
 
 	raw_fini(&exchange);
 	report(run, 0, "a stream flows, and its end is noticed", "-", "ticks, then closed", "",
-		has_events && wait_for(&counts->n_streams_closed, 1, 200));
+		has_events && wait_for(&counts->n_streams_closed, 1, 10000));
 }
 
 static void body_limits(struct run *run)
@@ -351,14 +361,14 @@ static void body_limits(struct run *run)
 
 	raw_open(&exchange, run->port);
 	raw_send(&exchange, refused, sizeof refused - 1, RAW_WHOLE);
-	raw_receive(&exchange, 2, 1000);
+	raw_receive(&exchange, 2, 10000);
 	n = raw_count_answers(&exchange, &status);
 	report(run, 0, "a small body that nobody wants is dropped", "-",
 		"404, then the next request", "", n == 2 && status == 404);
 	raw_fini(&exchange);
 	raw_open(&exchange, run->port);
 	raw_send(&exchange, limited, sizeof limited - 1, RAW_WHOLE);
-	raw_receive(&exchange, 0, 1000);
+	raw_receive(&exchange, 0, 10000);
 	n = raw_count_answers(&exchange, &status);
 	report(run, 0, "a body over the handler's limit", "-", "413", "", n == 1 && status == 413);
 	raw_fini(&exchange);
@@ -382,16 +392,18 @@ static void ending(struct run *run)
 		raw_open(&hanging[i], run->port);
 		raw_send(&hanging[i], hang, sizeof hang - 1, RAW_WHOLE);
 	}
-	raw_receive(&streaming, 0, 100);
+	await_in_flight(run, 4);
 	raw_send(&waiting, later, sizeof later - 1, RAW_WHOLE);
-	usleep(5000);
+	/* Answered after 20 ms: it is in flight, or has been. */
+	for (int i = 0; i < 20 && echo_server_in_flight(run->server) < 5; i++)
+		usleep(500);
 	echo_server_quiesce(run->server);
-	raw_receive(&waiting, 0, 1000);
+	raw_receive(&waiting, 0, 10000);
 	raw_count_answers(&waiting, &status);
 	report(run, 0, "quiescing answers what is in flight, then closes", "-", "200, closed", "",
 		status == 200 && waiting.is_closed);
-	raw_receive(&idle, 0, 200);
-	raw_receive(&streaming, 0, 500);
+	raw_receive(&idle, 0, 10000);
+	raw_receive(&streaming, 0, 10000);
 	report(run, 0, "quiescing closes idle connections and streams", "-", "closed", "",
 		idle.is_closed && streaming.is_closed);
 	report(run, 0, "quiescing refuses new connections", "-", "no answer", "",

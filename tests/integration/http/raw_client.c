@@ -152,7 +152,7 @@ int raw_get(uint16_t port, const char *path)
 
 	if (raw_open(&exchange, port)) {
 		raw_send(&exchange, request, (size_t)n, RAW_WHOLE);
-		raw_receive(&exchange, 0, 2000);
+		raw_receive(&exchange, 0, 10000);
 		if (raw_count_answers(&exchange, &status) < 0)
 			status = 0;
 	}

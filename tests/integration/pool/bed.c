@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,22 @@ static struct bed {
 	struct record_hooks hooks;
 	struct loop *loops[LOOPS];
 	pthread_t threads[LOOPS];
+	atomic_bool is_slow;
 } bed;
 
 /* ---- start and stop ---- */
+static int sync_slowly(int fd)
+{
+	if (atomic_load(&bed.is_slow))
+		usleep(200000);
+	return fdatasync(fd);
+}
+
+void bed_slow_journal(bool is_slow)
+{
+	atomic_store(&bed.is_slow, is_slow);
+}
+
 static int open_tenant(void *context, struct tenant *tenant, const char *path,
 	struct store **ret_store, void **ret_hung, struct err *err)
 {
@@ -122,7 +136,9 @@ static void open_stores(struct err *err)
 		.on_close = close_tenant };
 	CU_ASSERT_EQUAL_FATAL(tenant_catalogue_open(&tenants, &bed.tenants, err), 0);
 	mkdir(at("keys"), 0700);
-	struct audit_config audit = { .folder = at("audit"),
+	static const struct audit_os os = { .sync = sync_slowly };
+	struct audit_config audit = { .os = &os,
+		.folder = at("audit"),
 		.key_path = at("keys/seal.key"),
 		.n_lanes = LOOPS + 1,
 		.segment_bytes = 1u << 20 };

@@ -21,6 +21,8 @@ void bed_start(void);
 void bed_start_with(const char *selftest);
 /* Takes the folder of artifacts away, or brings it back. The bed must not run. */
 void bed_move_artifacts(bool away);
+/* The journal's disk takes 200 ms for each sync, or only what it takes. */
+void bed_slow_journal(bool is_slow);
 void bed_stop(void);
 void bed_remove(void);
 
