@@ -119,7 +119,7 @@ early() {
 		--action plugin.deploy --denied | grep '"kind":"admin"' || true)
 	after=$(serves saboteur well)
 	[ "$(worker_of saboteur)" = "$before" ] && after="$after, same worker" || after="$after, new worker"
-	see "$name" "exit $code $(sed -n 's/.*"message":"\([^"]*\)".*/\1/p' <<<"$refusal"); $(
+	see "$name" "exit $code $(sed -n '1s/^tenon: //p' <<<"$refusal"); $(
 	)$(grep -c . <<<"$told" || true) x plugin.deploy deny: $(member reason <<<"$told"); saboteur $after; $(strays)"
 }
 
