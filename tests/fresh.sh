@@ -124,7 +124,7 @@ start 60
 took=$((($(date +%s%N) - began) / 1000000))
 echo "      the second start took $took ms"
 is "a second ./dev run takes under 5 s" yes "$([ "$took" -lt 5000 ] && echo yes || echo no)"
-is "and reads the same" same "$(answer 1 | cmp -s - "$work/1" && echo same || echo different)"
+is "the second start reads the same" same "$(answer 1 | cmp -s - "$work/1" && echo same || echo different)"
 stop
 is "Ctrl-C ends with status" 0 "$ENDED"
 [ "$failed" = 0 ]

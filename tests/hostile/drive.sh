@@ -24,7 +24,9 @@ BESIDE_S=10 # at least
 PASSWORD=correct-horse-battery
 
 see() { printf '%s\t%s\n' "$1" "$2"; }
-cli() { "$TENON" "$@" --data "$DATA"; }
+# The attacker's own programs would run on a machine of their own: here they give way to all that is measured.
+cli() { nice -n 19 "$TENON" "$@" --data "$DATA"; }
+curl() { nice -n 19 curl "$@"; }
 # member NAME <json: the first member of that name, a string or a number
 member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -n 1; }
 

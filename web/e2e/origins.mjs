@@ -5,8 +5,9 @@
  *   node web/e2e/origins.mjs --page URL --base http://127.0.0.1:8090 --email E --password P
  *
  * Looks at what Chromium sent, as the debugger tells it, and not at what the page says of itself. The
- * same look is first taken at the console's own request, which does carry the session, so that a blind
- * eye would be noticed. Exits 0 when nothing got through, 1 when something did or nothing was seen.
+ * same look is first taken at the console's own request, which does carry the session, and at last at
+ * the plugin's page with the server's policy taken off, which does reach the route: so a blind eye and a
+ * page that does not even try would both be noticed. Exits 0 when nothing got through, else 1.
  */
 import { openBrowser, readArguments, Report } from "./browser.mjs";
 
@@ -74,6 +75,21 @@ try {
 		"no /platform request of the page is answered as signed in",
 		!tried.some((one) => one.status >= 200 && one.status < 400),
 	);
+	report.check("the browser refused to run the page's script", messages.some((text) => /script/i.test(text) && /sandbox|security policy/i.test(text)));
+
+	const naked = await context.newPage();
+	const nakedRequests = await watch(naked);
+	await naked.route(args.page, async (route) => {
+		const answer = await route.fetch();
+		const headers = { ...answer.headers() };
+		delete headers["content-security-policy"];
+		await route.fulfill({ response: answer, headers });
+	});
+	await naked.goto(args.page);
+	await naked.waitForTimeout(1_000);
+	const reached = nakedRequests().filter((one) => isPlatform(one) && hasSession(one) && one.status === 200);
+	report.check("without that policy the same page reaches /platform as the operator", reached.length > 0, `${reached.length} requests`);
+
 	const first = requests().find((one) => one.url === page.url());
 	if (isOwnOrigin && first && hasSession(first))
 		console.log("note  the request for the page itself carries the session cookie: give it Path=/platform");

@@ -25,7 +25,7 @@ row "a bare machine: the last line of ./dev test" "fresh-machine ./dev test" "al
 row "another bare machine: a newcomer's first steps" "fresh-machine tests/fresh.sh" "status 0" "$(bare tests/fresh.sh)"
 # claim CLAIM EXPECTED: a line of tests/fresh.sh.
 claim() {
-	row "./dev run: $1" "fresh-machine tests/fresh.sh" "$2" "$(sed -n "s/^ok    $1: //p" "$log" | head -n 1)"
+	row "./dev run: $1" "fresh-machine tests/fresh.sh" "$2" "$(sed -n "s|^ok    $1: ||p" "$log" | head -n 1)"
 }
 claim "the table names the address" "http://127.0.0.1:8090"
 claim "the sandbox's self-test" "self-test 55/55 refused"
@@ -46,3 +46,4 @@ claim "the console's link opens" 200
 claim "the console has its policy" 1
 claim "Ctrl-C ends with status" 0
 claim "a second ./dev run takes under 5 s" yes
+claim "the second start reads the same" same
