@@ -41,6 +41,7 @@ struct store_config {
 	unsigned n_readers; /* pooled read connections, at most */
 	unsigned write_queue_limit;
 	uint64_t size_limit_bytes; /* 0: none; else writes fail with STORE_FULL beyond it */
+	unsigned cache_kib; /* pages that a connection keeps; 0: 2048 writing, 4096 reading */
 	/* Runs once on the fresh write connection before any job, as migrations do. May be NULL. */
 	int (*on_open)(struct store_conn *conn, void *context, struct err *err);
 	void *on_open_context;

@@ -34,6 +34,8 @@
 
 #define LOOPS_MAX         7 /* POOL_LOOPS_MAX */
 #define WRITE_QUEUE_LIMIT 4096
+/* The control database is asked seldom: what it keeps in memory does not grow with its history. */
+#define CONTROL_CACHE_KIB 128
 #define READERS           4
 #define CONNECTION_LIMIT  4096 /* per loop */
 /* Half a second below the 10 s that are promised: a busy loop closes a little late. */
@@ -190,6 +192,7 @@ static int open_data(struct core *core, struct err *err)
 		.n_loops = core->n_loops,
 		.n_readers = 2,
 		.write_queue_limit = WRITE_QUEUE_LIMIT,
+		.cache_kib = CONTROL_CACHE_KIB,
 		.on_open = migrate_on_open,
 		.on_open_context = (void *)(uintptr_t)migrate_control() };
 	if (store_open(&store_config, core->executor, &core->control, err) < 0)

@@ -18,8 +18,13 @@ enum conn_role {
 	CONN_READER  /* can change nothing */
 };
 
-/* Opens a connection. size_limit_bytes as in struct store_config. Returns 0 or -1. */
-int conn_open(const char *path, enum conn_role role, uint64_t size_limit_bytes,
+struct conn_limits { /* as in struct store_config */
+	uint64_t size_bytes;
+	unsigned cache_kib;
+};
+
+/* Opens a connection. Returns 0 or -1. */
+int conn_open(const char *path, enum conn_role role, const struct conn_limits *limits,
 	struct store_conn **ret, struct err *err);
 /* Takes NULL. */
 void conn_close(struct store_conn *conn);

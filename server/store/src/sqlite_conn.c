@@ -14,6 +14,8 @@
 #define BUSY_TIMEOUT_MS  1000
 #define RESTART_WAIT_MS  50 /* for readers, once in CHECKPOINT_PAGES */
 #define PAGE_BYTES       4096
+#define WRITER_CACHE_KIB 2048
+#define READER_CACHE_KIB 4096
 
 /* The order matters: journal_mode writes the header of a new file. */
 static const char *const writer_pragmas[] = {
@@ -24,7 +26,6 @@ static const char *const writer_pragmas[] = {
 	"PRAGMA cell_size_check=ON",
 	"PRAGMA mmap_size=0",
 	"PRAGMA temp_store=MEMORY",
-	"PRAGMA cache_size=-2048",
 	"PRAGMA secure_delete=FAST",
 	"PRAGMA wal_autocheckpoint=0",
 	"PRAGMA journal_size_limit=67108864",
@@ -34,7 +35,6 @@ static const char *const reader_pragmas[] = {
 	"PRAGMA cell_size_check=ON",
 	"PRAGMA mmap_size=0",
 	"PRAGMA temp_store=MEMORY",
-	"PRAGMA cache_size=-4096",
 	"PRAGMA query_only=ON",
 	"PRAGMA wal_autocheckpoint=0",
 };
@@ -150,7 +150,23 @@ static int on_wal(void *context, sqlite3 *db, const char *name, int n_pages)
 	return SQLITE_OK;
 }
 
-static int harden(struct store_conn *conn, uint64_t size_limit_bytes, struct err *err)
+static int limit(struct store_conn *conn, const struct conn_limits *limits, struct err *err)
+{
+	bool is_writer = conn->role == CONN_WRITER;
+	unsigned cache_kib = is_writer ? WRITER_CACHE_KIB : READER_CACHE_KIB;
+	char sql[64];
+	snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%u",
+		limits->cache_kib ? limits->cache_kib : cache_kib);
+	if (run_pragma(conn->db, sql, err) < 0)
+		return -1;
+	if (!is_writer || !limits->size_bytes)
+		return 0;
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%llu",
+		(unsigned long long)(limits->size_bytes / PAGE_BYTES));
+	return run_pragma(conn->db, sql, err);
+}
+
+static int harden(struct store_conn *conn, const struct conn_limits *limits, struct err *err)
 {
 	sqlite3_extended_result_codes(conn->db, 1);
 	sqlite3_busy_timeout(
@@ -170,18 +186,13 @@ static int harden(struct store_conn *conn, uint64_t size_limit_bytes, struct err
 	for (size_t i = 0; i < n; i++)
 		if (run_pragma(conn->db, pragmas[i], err) < 0)
 			return -1;
-	if (is_writer && size_limit_bytes) {
-		char sql[64];
-		snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%llu",
-			(unsigned long long)(size_limit_bytes / PAGE_BYTES));
-		if (run_pragma(conn->db, sql, err) < 0)
-			return -1;
-	}
+	if (limit(conn, limits, err) < 0)
+		return -1;
 	sqlite3_wal_hook(conn->db, on_wal, conn);
 	return grant_init(conn, err);
 }
 
-int conn_open(const char *path, enum conn_role role, uint64_t size_limit_bytes,
+int conn_open(const char *path, enum conn_role role, const struct conn_limits *limits,
 	struct store_conn **ret, struct err *err)
 {
 	if (memory_init(err) < 0)
@@ -199,7 +210,7 @@ int conn_open(const char *path, enum conn_role role, uint64_t size_limit_bytes,
 	if (rc != SQLITE_OK)
 		return ERR_SET(err, err_code_of(rc & 0xff), "cannot open the database %s: %s", path,
 			conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc));
-	if (harden(conn, size_limit_bytes, err) < 0)
+	if (harden(conn, limits, err) < 0)
 		return -1;
 	*ret = conn;
 	conn = NULL; /* handed over */

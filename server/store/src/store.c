@@ -36,6 +36,7 @@ struct loop_reader {
 
 struct store {
 	char *path;
+	struct conn_limits limits;
 	struct executor *executor;
 	struct executor_serial *writer_queue;
 	struct store_conn *writer; /* only inside run_batch, and at open and close */
@@ -237,7 +238,7 @@ static struct store_conn *take_reader(struct store *store, struct err *err)
 	if (conn)
 		return conn;
 
-	if (conn_open(store->path, CONN_READER, 0, &conn, err) == 0)
+	if (conn_open(store->path, CONN_READER, &store->limits, &conn, err) == 0)
 		return conn;
 	pthread_mutex_lock(&store->lock);
 	store->n_open--;
@@ -264,7 +265,7 @@ static void open_loop_reader(struct store *store, const struct loop *loop)
 	/* The loop waits for it at most once; it asked for a read that takes longer anyway. */
 	pthread_mutex_lock(&reader->lock);
 	if (!reader->conn)
-		conn_open(store->path, CONN_READER, 0, &reader->conn, &err);
+		conn_open(store->path, CONN_READER, &store->limits, &reader->conn, &err);
 	pthread_mutex_unlock(&reader->lock);
 }
 
@@ -360,6 +361,7 @@ int store_open(const struct store_config *config, struct executor *executor, str
 	store->n_loops = config->n_loops;
 	store->n_readers = config->n_readers ? config->n_readers : 1;
 	store->path = strdup(config->path);
+	store->limits = (struct conn_limits){ config->size_limit_bytes, config->cache_kib };
 	store->readers = calloc(store->n_readers, sizeof(struct store_conn *));
 	store->loop_readers = calloc(store->n_loops + 1u, sizeof(store->loop_readers[0]));
 	if (!store->path || !store->readers || !store->loop_readers)
@@ -367,7 +369,7 @@ int store_open(const struct store_config *config, struct executor *executor, str
 	for (unsigned i = 0; i < store->n_loops; i++)
 		pthread_mutex_init(&store->loop_readers[i].lock, NULL);
 
-	if (conn_open(store->path, CONN_WRITER, config->size_limit_bytes, &store->writer, err) < 0)
+	if (conn_open(store->path, CONN_WRITER, &store->limits, &store->writer, err) < 0)
 		return -1;
 	if (config->on_open && config->on_open(store->writer, config->on_open_context, err) < 0)
 		return -1;
