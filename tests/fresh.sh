@@ -33,7 +33,8 @@ is() {
 start() {
 	local began=$SECONDS
 	: >"$work/table"
-	./dev run >"$work/table" 2>"$work/log" &
+	# Who started this may have had Ctrl-C ignored, and what is ignored at the start no shell can trap.
+	env --default-signal=INT ./dev run >"$work/table" 2>"$work/log" &
 	run=$!
 	until grep -q '^ Ctrl-C' "$work/table"; do
 		if ! kill -0 "$run" 2>/dev/null || [ $((SECONDS - began)) -gt "$1" ]; then
