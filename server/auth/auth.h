@@ -36,7 +36,8 @@ enum auth_kind {
 #define AUTH_COLLECTION_MAX 63
 #define AUTH_RECORD_MAX     15
 #define AUTH_TENANT_MAX     31
-#define AUTH_TOKEN_MAX      1024
+#define AUTH_TOKEN_MAX      1600
+#define AUTH_ADDRESS_MAX    255 /* bytes of an e-mail address */
 
 /* Carried by every request. Text is terminated, "" where it does not apply. */
 struct auth_identity {
@@ -60,25 +61,48 @@ struct auth_config {
 int auth_new(const struct auth_config *config, struct auth **ret, struct err *err);
 void auth_free(struct auth *auth);
 
+/* A token is good for one purpose, which stands in its signed claims. */
+enum auth_token_type {
+	AUTH_TOKEN_AUTH,         /* to sign requests with */
+	AUTH_TOKEN_FILE,         /* to fetch protected files */
+	AUTH_TOKEN_VERIFICATION, /* of the e-mail address that it names */
+	AUTH_TOKEN_RESET,        /* of the password */
+	AUTH_TOKEN_EMAIL_CHANGE, /* from one address to another */
+	AUTH_TOKEN_TYPES
+};
+
 struct auth_claims {
 	struct auth_identity identity; /* kind is AUTH_USER or AUTH_SUPERUSER */
 	int64_t expires_s;             /* wall clock */
+	bool is_refreshable;           /* of AUTH_TOKEN_AUTH */
+	/* Of the types that go by mail, else "": the address that the account had, and the wanted
+	 * one. */
+	char email[AUTH_ADDRESS_MAX + 1], new_email[AUTH_ADDRESS_MAX + 1];
 };
 
-/* A token for an identity, signed with account_key (its record's token key). Returns its length, or
- * 0 when it does not fit. */
-size_t auth_token_format(const struct auth *auth, const struct auth_identity *identity,
-	struct bytes account_key, int64_t now_s, char out[static AUTH_TOKEN_MAX]);
+struct auth_token {
+	enum auth_token_type type;
+	const struct auth_identity *identity;
+	struct bytes account_key; /* the record's token key: a token dies with it */
+	int64_t now_s;
+	int64_t lifetime_s; /* 0: the server's */
+	bool is_refreshable;
+	struct bytes email, new_email; /* as struct auth_claims */
+};
+
+/* Makes a token. Returns its length, or 0 when it does not fit. */
+size_t auth_token_format(
+	const struct auth *auth, const struct auth_token *token, char out[static AUTH_TOKEN_MAX]);
 enum auth_token_result {
 	AUTH_TOKEN_READ,
-	AUTH_TOKEN_NONE,   /* no token of ours, or it has expired */
+	AUTH_TOKEN_NONE,   /* no token of ours, of another type, or it has expired */
 	AUTH_TOKEN_FOREIGN /* it names another tenant */
 };
 
 /* Reads the claims of a well-formed token without believing them: whose key is it to be checked
  * with? */
-enum auth_token_result auth_token_read(
-	struct bytes token, struct bytes tenant, int64_t now_s, struct auth_claims *ret);
+enum auth_token_result auth_token_read(struct bytes token, enum auth_token_type type,
+	struct bytes tenant, int64_t now_s, struct auth_claims *ret);
 /* True when the token was signed by us with account_key. Constant time. */
 bool auth_token_check(const struct auth *auth, struct bytes token, struct bytes account_key);
 /* The token in an Authorization header's value, with or without "Bearer "; {NULL, 0} when there is

@@ -52,8 +52,13 @@ static struct bytes token_for(const struct auth_identity *identity, const char *
 {
 	static char text[AUTH_TOKEN_MAX];
 
-	return (struct bytes){ text,
-		auth_token_format(auth, identity, bytes_of(key), now_s, text) };
+	const struct auth_token token = { .type = AUTH_TOKEN_AUTH,
+		.identity = identity,
+		.account_key = bytes_of(key),
+		.now_s = now_s,
+		.is_refreshable = true };
+
+	return (struct bytes){ text, auth_token_format(auth, &token, text) };
 }
 
 static void a_token_says_who_it_is_for(void)
@@ -63,7 +68,8 @@ static void a_token_says_who_it_is_for(void)
 	setup();
 	struct bytes token = token_for(&ada, "key-of-ada", 1000);
 	CU_ASSERT(token.n > 0);
-	CU_ASSERT_EQUAL(auth_token_read(token, BYTES("shop"), 1001, &claims), AUTH_TOKEN_READ);
+	CU_ASSERT_EQUAL(auth_token_read(token, AUTH_TOKEN_AUTH, BYTES("shop"), 1001, &claims),
+		AUTH_TOKEN_READ);
 	CU_ASSERT_STRING_EQUAL(claims.identity.record_id, "abcdefghij12345");
 	CU_ASSERT_STRING_EQUAL(claims.identity.collection_id, "pbc_users");
 	CU_ASSERT_EQUAL(claims.expires_s, 1000 + 604800);
@@ -75,9 +81,11 @@ static void a_token_is_worth_nothing_to_another_tenant(void)
 	struct auth_claims claims;
 
 	setup();
-	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), BYTES("other"), 1001, &claims),
+	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), AUTH_TOKEN_AUTH, BYTES("other"),
+				1001, &claims),
 		AUTH_TOKEN_FOREIGN);
-	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), BYTES("sho"), 1001, &claims),
+	CU_ASSERT_EQUAL(auth_token_read(token_for(&ada, "k", 1000), AUTH_TOKEN_AUTH, BYTES("sho"),
+				1001, &claims),
 		AUTH_TOKEN_FOREIGN);
 }
 
@@ -98,12 +106,41 @@ static void an_expired_or_changed_token_is_refused(void)
 	setup();
 	struct bytes token = token_for(&ada, "k", 1000);
 	CU_ASSERT_EQUAL(
-		auth_token_read(token, BYTES("shop"), 1000 + 604800, &claims), AUTH_TOKEN_NONE);
+		auth_token_read(token, AUTH_TOKEN_AUTH, BYTES("shop"), 1000 + 604800, &claims),
+		AUTH_TOKEN_NONE);
 	for (size_t i = 0; i < token.n; i++) {
 		memcpy(changed, token.p, token.n);
 		changed[i] = changed[i] == 'A' ? 'B' : 'A';
 		CU_ASSERT(!auth_token_check(auth, (struct bytes){ changed, token.n }, BYTES("k")));
 	}
+}
+
+static void a_token_serves_its_one_purpose(void)
+{
+	static char text[AUTH_TOKEN_MAX];
+	struct auth_claims claims;
+
+	setup();
+	for (int type = 0; type < AUTH_TOKEN_TYPES; type++) {
+		const struct auth_token wanted = { .type = (enum auth_token_type)type,
+			.identity = &ada,
+			.account_key = BYTES("k"),
+			.now_s = 1000,
+			.lifetime_s = 60,
+			.email = BYTES("o\"brien@example.com"),
+			.new_email = BYTES("new@example.com") };
+		struct bytes token = { text, auth_token_format(auth, &wanted, text) };
+		CU_ASSERT(token.n > 0);
+		for (int other = 0; other < AUTH_TOKEN_TYPES; other++)
+			CU_ASSERT_EQUAL(auth_token_read(token, (enum auth_token_type)other,
+						BYTES("shop"), 1001, &claims),
+				other == type ? AUTH_TOKEN_READ : AUTH_TOKEN_NONE);
+		CU_ASSERT_EQUAL(auth_token_read(token, wanted.type, BYTES("shop"), 1060, &claims),
+			AUTH_TOKEN_NONE);
+		CU_ASSERT(auth_token_check(auth, token, BYTES("k")));
+	}
+	CU_ASSERT_STRING_EQUAL(claims.email, "o\"brien@example.com");
+	CU_ASSERT_STRING_EQUAL(claims.new_email, "new@example.com");
 }
 
 static void a_bearer_prefix_is_optional(void)
@@ -231,6 +268,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_token_is_worth_nothing_to_another_tenant),
 	UNIT(a_token_dies_with_its_account_key),
 	UNIT(an_expired_or_changed_token_is_refused),
+	UNIT(a_token_serves_its_one_purpose),
 	UNIT(a_bearer_prefix_is_optional),
 	UNIT(the_eleventh_sign_in_of_a_minute_is_refused),
 	UNIT(the_set_up_token_works_once),

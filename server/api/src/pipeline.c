@@ -223,7 +223,7 @@ static void authenticate_user(struct api_request *request)
 	}
 	/* A token that is none, or has expired, makes a guest, as with PocketBase; but one that
 	 * names another tenant is somebody in the wrong house, and told so. */
-	switch (auth_token_read(token, bytes_of(tenant_name(request->tenant)),
+	switch (auth_token_read(token, AUTH_TOKEN_AUTH, bytes_of(tenant_name(request->tenant)),
 		clock_wall_us() / 1000000, &claims)) {
 	case AUTH_TOKEN_NONE:
 		authorise(request);

@@ -70,8 +70,12 @@ static void welcome(struct sign_in *in)
 	(void)bytes_to_string(
 		bytes_of(find->collection_name), identity->collection, sizeof identity->collection);
 	memcpy(identity->record_id, find->record_id, sizeof identity->record_id);
-	in->n_token = auth_token_format(request->api->config.auth, identity,
-		bytes_of(find->token_key), clock_wall_us() / 1000000, in->token);
+	const struct auth_token token = { .type = AUTH_TOKEN_AUTH,
+		.identity = identity,
+		.account_key = bytes_of(find->token_key),
+		.now_s = clock_wall_us() / 1000000,
+		.is_refreshable = true };
+	in->n_token = auth_token_format(request->api->config.auth, &token, in->token);
 	if (in->n_token == 0) {
 		struct err err = { 0 };
 		(void)ERR_SET(
