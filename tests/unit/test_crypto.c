@@ -5,6 +5,7 @@
 #include "password.h"
 #include "sign.h"
 #include "unit.h"
+#include "vault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,45 @@ static void a_key_file_is_made_once_and_refused_when_others_may_read_it(void)
 	CU_ASSERT_EQUAL(rmdir(folder), 0); /* nothing was left aside */
 }
 
+static void a_sealed_secret_opens_in_its_place_under_its_key_only(void)
+{
+	char folder[] = "/tmp/tenon-vault-XXXXXX", path[64];
+	struct vault vault, other;
+	struct bytes_buf sealed, again, opened;
+	struct bytes secret = BYTES("a mail server's password");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	(void)snprintf(path, sizeof path, "%s/a.key", folder);
+	CU_ASSERT_EQUAL_FATAL(vault_open(path, &vault, NULL), 0);
+	(void)unlink(path);
+	CU_ASSERT_EQUAL_FATAL(vault_open(path, &other, NULL), 0);
+	(void)unlink(path);
+	(void)rmdir(folder);
+	bytes_buf_init(&sealed, 8192);
+	bytes_buf_init(&again, 8192);
+	bytes_buf_init(&opened, 8192);
+	CU_ASSERT(vault_seal(&vault, BYTES("shop smtp"), secret, &sealed));
+	CU_ASSERT(vault_seal(&vault, BYTES("shop smtp"), secret, &again));
+	CU_ASSERT(!bytes_eq(bytes_buf_view(&sealed), bytes_buf_view(&again)));
+	CU_ASSERT(vault_unseal(&vault, BYTES("shop smtp"), bytes_buf_view(&sealed), &opened));
+	CU_ASSERT(bytes_eq(bytes_buf_view(&opened), secret));
+	CU_ASSERT(!vault_unseal(&vault, BYTES("bank smtp"), bytes_buf_view(&sealed), &opened));
+	CU_ASSERT(!vault_unseal(&other, BYTES("shop smtp"), bytes_buf_view(&sealed), &opened));
+	for (size_t i = 0; i < sealed.n; i++) {
+		char was = sealed.p[i];
+		sealed.p[i] = was == 'A' ? 'B' : 'A';
+		CU_ASSERT(!vault_unseal(
+			&vault, BYTES("shop smtp"), bytes_buf_view(&sealed), &opened));
+		sealed.p[i] = was;
+	}
+	CU_ASSERT(!vault_unseal(&vault, BYTES("shop smtp"), BYTES(""), &opened));
+	CU_ASSERT(bytes_eq(bytes_buf_view(&opened), secret));
+	bytes_buf_fini(&sealed);
+	bytes_buf_fini(&again);
+	bytes_buf_fini(&opened);
+	vault_fini(&vault);
+}
+
 static const struct unit_test tests[] = {
 	UNIT(sha256_gives_the_standards_digests),
 	UNIT(hmac_gives_the_rfcs_digests),
@@ -246,6 +286,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_password_matches_its_own_hash_only),
 	UNIT(a_stored_text_cannot_choose_a_cost_beyond_ours),
 	UNIT(a_signature_covers_every_bit),
+	UNIT(a_sealed_secret_opens_in_its_place_under_its_key_only),
 	UNIT(a_key_file_is_made_once_and_refused_when_others_may_read_it),
 };
 
