@@ -37,6 +37,7 @@
 struct record_book;
 struct record_schema;
 struct record_hooks;
+struct record_events;
 
 #define RECORD_DEPTH_MAX     3    /* writes that a hook of a write asks for, and so on */
 #define RECORD_PER_PAGE_MAX  1000 /* and 30 when nothing is said */
@@ -62,6 +63,8 @@ struct record_config {
 	struct record_boot *boot;         /* its schema is taken over */
 	struct bytes tenant;              /* its id, for hooks; copied */
 	const struct record_hooks *hooks; /* NULL: none; outlives the book */
+	/* Who is told of committed writes; NULL: nobody; outlives the book. */
+	const struct record_events *events;
 };
 
 /* Returns 0 and a book to free, or -1 (ERR_NOMEM). */
@@ -126,7 +129,9 @@ struct record_call {
 	struct err err;           /* of status 500: for the log */
 	enum record_refused_by refused_by;
 
-	struct record_work *work; /* the module's own */
+	/* the module's own */
+	struct record_work *work;
+	struct record_group *group; /* that it is part of (record_group.h) */
 };
 
 /* Frees the answer. The caller may take call->answer out before (and leave {0} there). */
@@ -184,9 +189,36 @@ struct record_find_auth {
 /* done is called once, maybe before this returns. */
 void record_find_auth(struct record_find_auth *find);
 
-/* ---- hooks: the way up to plugins ---- */
+/* ---- events: what was committed ---- */
 enum record_action { RECORD_CREATE, RECORD_UPDATE, RECORD_DELETE };
 
+/* One row that a write made, changed or removed; also those that a delete took with it, and those
+ * out of which it took a relation. */
+struct record_event {
+	enum record_action action;
+	struct bytes collection_id, collection_name, id;
+	/* JSON objects with all members that a superuser sees, hidden ones too. record is as it is
+	 * now, empty for a delete; old is as it was, empty for a create. Both are empty when only
+	 * ids were wanted; from RECORD_EVENT_BYTES_MAX of a write on they are left out. */
+	struct bytes record, old;
+};
+
+#define RECORD_EVENT_BYTES_MAX (16u << 20)
+
+enum record_wanted { RECORD_WANT_NOTHING, RECORD_WANT_IDS, RECORD_WANT_RECORDS };
+
+/* Both on the writer's thread of the tenant, which waits: look up, copy, post, return. */
+struct record_events {
+	void *context;
+	/* What is wanted of writes to this collection; asked inside the write. */
+	enum record_wanted (*wants)(void *context, struct bytes tenant, struct bytes collection_id);
+	/* After the COMMIT, in the order of commits, once for each write that did anything wanted;
+	 * of a batch once for each of its requests. All is borrowed. */
+	void (*committed)(void *context, struct bytes tenant, const struct record_event *events,
+		size_t n_events);
+};
+
+/* ---- hooks: the way up to plugins ---- */
 /* What a hook answers to a client instead of the write. */
 struct record_refusal {
 	int status;           /* 400 to 499; 503: nobody could be asked; else 400 */
@@ -202,6 +234,7 @@ struct record_hook_call {
 	enum record_action action;
 	struct bytes collection; /* its name */
 	struct bytes record;     /* JSON: as it would be stored; for a delete as it is */
+	struct bytes old;        /* of an update: as it is */
 	struct record_viewer viewer;
 	unsigned depth; /* for the calls that the hook makes: theirs is depth + 1 */
 	uint8_t trace_id[ID_TRACE_BYTES];

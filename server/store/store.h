@@ -77,6 +77,9 @@ struct store_job {
 	 * gave. */
 	enum store_outcome (*run)(struct store_job *job, struct store_conn *conn);
 	void (*done)(struct store_job *job); /* on loop; outcome is set */
+	/* Of a write, NULL: nothing to do. Right after the COMMIT that holds it, on the writer's
+	 * thread, so in the order of commits and before done. The next commit waits for it. */
+	void (*committed)(struct store_job *job);
 	struct loop *loop;                   /* NULL: done runs on the executor thread */
 	/* A write that must not share a transaction: plugin SQL, imports, schema changes. */
 	bool alone;

@@ -44,7 +44,7 @@ static bool is_guarded(const struct record_work *work, const struct record_field
 {
 	if (work_is_superuser(work) || !work->collection->is_auth || !field->is_system)
 		return false;
-	bool is_update = work->call->id.n > 0;
+	bool is_update = work->action == RECORD_UPDATE;
 	return bytes_eq_string(field->name, "verified") ||
 	       (is_update && bytes_eq_string(field->name, "email"));
 }
@@ -145,9 +145,9 @@ static bool take_member(
 		ignore(work, name);
 		return true;
 	}
-	if (field->is_primary && work->call->id.n) { /* an id never changes */
+	if (field->is_primary && work->action == RECORD_UPDATE) { /* an id never changes */
 		if (value_parse(field, json, arena, &value) &&
-			!bytes_eq(value.text, work->call->id))
+			!bytes_eq_string(value.text, work->id))
 			ignore(work, name);
 		return true;
 	}

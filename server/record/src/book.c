@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "work.h"
-
-#define CALL_MAX_NS (5 * CLOCK_NS_PER_S)
+#include "group.h"
 
 int record_book_new(const struct record_config *config, struct record_book **ret, struct err *err)
 {
@@ -23,6 +21,7 @@ int record_book_new(const struct record_config *config, struct record_book **ret
 	*book = (struct record_book){ .store = config->store,
 		.executor = config->executor,
 		.hooks = config->hooks,
+		.events = config->events,
 		.tenant_text = tenant,
 		.tenant = { tenant, config->tenant.n },
 		.schema = config->boot->schema };
@@ -159,17 +158,27 @@ struct record_work *work_new_with_collection(
 	return NULL;
 }
 
-void work_answer(struct record_work *work, int status, const char *message)
+void work_release(struct record_work *work)
 {
-	struct record_call *call = work->call;
-	struct record_book *book = call->book;
+	const struct record_hooks *hooks = work->call->book->hooks;
 	if (work->has_attached)
-		book->hooks->release_attached(book->hooks->context, work->hook.attached);
+		hooks->release_attached(hooks->context, work->hook.attached);
+	work->has_attached = false;
 	bytes_buf_fini(&work->hook_record);
+	bytes_buf_fini(&work->hook_old);
+	changes_free(work->changes);
+	work->changes = NULL;
 	schema_unref(work->schema);
+	work->schema = NULL;
 	explicit_bzero(work->password_hash, sizeof(work->password_hash));
 	explicit_bzero(work->old_hash, sizeof(work->old_hash));
 	explicit_bzero(work->token_key, sizeof(work->token_key));
+}
+
+void work_answer(struct record_work *work, int status, const char *message)
+{
+	struct record_call *call = work->call;
+	work_release(work);
 	call->work = NULL; /* its memory is the arena's */
 	end(call, status, message);
 }
@@ -187,15 +196,14 @@ static void begin_again(struct record_work *work)
 {
 	struct record_call *call = work->call;
 	if (work->n_tries >= TRIES_MAX) {
-		work_answer(work, 503, "The collections are being changed. Try again.");
+		work_answer(work, 503, "What this is about keeps changing. Try again.");
 		return;
 	}
-	struct record_book *book = call->book;
-	if (work->has_attached)
-		book->hooks->release_attached(book->hooks->context, work->hook.attached);
-	bytes_buf_fini(&work->hook_record);
-	schema_unref(work->schema);
-	work->start(call); /* call->work is still set: the next one counts on */
+	work_release(work);
+	if (call->group)
+		group_begin_again(call->group);
+	else
+		work->start(call); /* call->work is still set: the next one counts on */
 }
 
 bool work_answer_outcome(struct record_work *work)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "work.h"
+#include "write.h"
 
 #define CASCADE_DEPTH_MAX 16
 #define CASCADE_MAX       10000 /* records that one delete may take with it */
@@ -100,8 +100,11 @@ static enum store_outcome unlink_pointer(struct removal *removal,
 	else
 		n = snprintf(sql, sizeof(sql), "UPDATE %.*s SET %.*s='' WHERE \"id\"=?1", n_table,
 			collection->table.p, n_column, field->column.p);
-	enum store_outcome outcome =
-		store_prepare(removal->conn, (struct bytes){ sql, (size_t)n }, &stmt);
+	int note;
+	enum store_outcome outcome = changes_begin(
+		removal->work, removal->conn, RECORD_UPDATE, collection, pointer, &note);
+	if (outcome == STORE_OK)
+		outcome = store_prepare(removal->conn, (struct bytes){ sql, (size_t)n }, &stmt);
 	if (outcome != STORE_OK)
 		return outcome;
 	store_bind_text(stmt, 1, pointer);
@@ -110,8 +113,9 @@ static enum store_outcome unlink_pointer(struct removal *removal,
 		store_bind_int64(stmt, 3, field->is_required ? 2 : 0);
 	}
 	outcome = store_exec(stmt, &n_changed);
-	return outcome == STORE_OK && n_changed == 0 && field->is_required ? refuse(removal)
-									   : outcome;
+	if (outcome == STORE_OK && n_changed == 0 && field->is_required)
+		return refuse(removal);
+	return outcome == STORE_OK ? changes_end(removal->work, removal->conn, note) : outcome;
 }
 
 static enum store_outcome remove_record(struct removal *removal,
@@ -139,11 +143,15 @@ static enum store_outcome remove_record(struct removal *removal,
 	char sql[160];
 	if (depth > CASCADE_DEPTH_MAX || ++removal->n_removed > CASCADE_MAX)
 		return refuse(removal);
+	int note;
+	enum store_outcome outcome =
+		changes_begin(removal->work, removal->conn, RECORD_DELETE, collection, id, &note);
+	if (outcome != STORE_OK)
+		return outcome;
 	/* The record goes first, so that a circle of cascades ends. */
 	int n = snprintf(sql, sizeof(sql), "DELETE FROM %.*s WHERE \"id\"=?1",
 		(int)collection->table.n, collection->table.p);
-	enum store_outcome outcome =
-		store_prepare(removal->conn, (struct bytes){ sql, (size_t)n }, &stmt);
+	outcome = store_prepare(removal->conn, (struct bytes){ sql, (size_t)n }, &stmt);
 	if (outcome == STORE_OK) {
 		store_bind_text(stmt, 1, id);
 		outcome = store_exec(stmt, NULL);
@@ -161,36 +169,24 @@ static enum store_outcome remove_record(struct removal *removal,
 static enum store_outcome run_delete(struct store_job *job, struct store_conn *conn)
 {
 	struct record_work *work = work_of(job);
-	const struct record_collection *collection = work->collection;
-	const struct expr_sql *rule = work_rule(work, RULE_DELETE);
 	struct removal removal = { work, conn, 0 };
-	struct store_stmt *stmt;
-	bool found;
-	DEFER(bytes_buf_fini) struct bytes_buf sql;
+	bool is_met = false;
 	work->refused_status = 0;
+	work->has_refusal_data = false;
 	work->call->refused_by = RECORD_BY_NOBODY;
-	bytes_buf_init(&sql, 512u << 10);
-	bytes_buf_appendf(&sql, "SELECT 1 FROM %.*s t WHERE t.\"id\"=?1 AND (",
-		(int)collection->table.n, collection->table.p);
-	bytes_buf_append(&sql, rule->sql);
-	bytes_buf_append_byte(&sql, ')');
+	changes_forget(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
-		outcome = store_prepare(conn, bytes_buf_view(&sql), &stmt);
-	if (outcome != STORE_OK)
-		return outcome;
-	store_bind_text(stmt, 1, work->call->id);
-	if (!expr_bind(rule, &work->environment, stmt))
-		return STORE_FAULT;
-	outcome = store_step(stmt, &found);
-	if (outcome == STORE_OK && !found) {
+		outcome = row_find(work, conn, RULE_DELETE, &is_met);
+	if (outcome == STORE_OK && !is_met) {
 		work_note_rule(work, RULE_DELETE);
-		work->refused_status = 404;
-		work->refused_message = "The requested resource wasn't found.";
-		return STORE_REFUSED;
+		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
-	return outcome == STORE_OK ? remove_record(&removal, collection, work->call->id, 0)
-				   : outcome;
+	if (outcome == STORE_OK)
+		outcome = ask_check_old(work, conn);
+	if (outcome == STORE_OK)
+		outcome = remove_record(&removal, work->collection, bytes_of(work->id), 0);
+	return outcome == STORE_OK ? ask_run_attached(work, conn) : outcome;
 }
 
 static void done_delete(struct store_job *job)
@@ -198,6 +194,8 @@ static void done_delete(struct store_job *job)
 	struct record_work *work = work_of(job);
 	if (work_answer_outcome(work))
 		return;
+	if (!work->has_refusal_data)
+		bytes_buf_clear(&work->call->answer);
 	if (job->outcome == STORE_OK)
 		work_answer(work, 204, "");
 	else if (work->refused_status)
@@ -211,8 +209,18 @@ void record_delete(struct record_call *call)
 	struct record_work *work = work_new_with_collection(call, record_delete);
 	if (!work || work_answer_forbidden(work, RULE_DELETE))
 		return;
-	work->job.run = run_delete;
-	work->job.done = done_delete;
-	work->job.deadline_ns = 0; /* no interrupt in a shared batch */
-	store_write(call->book->store, &work->job);
+	work->action = RECORD_DELETE;
+	work->values = arena_alloc(
+		call->arena, (work->collection->n_fields + 1) * sizeof(struct value));
+	if (!work->values) {
+		work_answer(work, 503, "The server is short of memory.");
+		return;
+	}
+	if (!call->id.n || !bytes_to_string(call->id, work->id, sizeof(work->id))) {
+		work_answer(work, 404, "The requested resource wasn't found.");
+		return;
+	}
+	work->run_write = run_delete;
+	work->done_write = done_delete;
+	ask_then_queue(work);
 }

@@ -94,16 +94,21 @@ enum store_outcome row_insert(struct record_work *work, struct store_conn *conn)
 	return store_exec(stmt, NULL);
 }
 
-/* Whether the row of work->id meets the rule now. */
 enum store_outcome row_meets_rule(
+	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret)
+{
+	*ret = true;
+	if (bytes_eq_string(work_rule(work, which)->sql, "1"))
+		return STORE_OK;
+	return row_find(work, conn, which, ret);
+}
+
+enum store_outcome row_find(
 	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret)
 {
 	const struct expr_sql *rule = work_rule(work, which);
 	const struct record_collection *collection = work->collection;
 	struct store_stmt *stmt;
-	*ret = true;
-	if (bytes_eq_string(rule->sql, "1"))
-		return STORE_OK;
 	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	bytes_buf_init(&sql, 512u << 10);
 	bytes_buf_appendf(&sql, "SELECT 1 FROM %.*s t WHERE t.\"id\"=?1 AND (",
@@ -119,7 +124,9 @@ enum store_outcome row_meets_rule(
 	return store_step(stmt, ret);
 }
 
-enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
+/* wants_all: else what modifiers build on. */
+static enum store_outcome load(
+	struct record_work *work, struct store_conn *conn, bool wants_all, bool *ret_is_whole)
 {
 	const struct record_collection *collection = work->collection;
 	struct store_stmt *stmt;
@@ -127,7 +134,8 @@ enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
 	enum store_outcome outcome = store_prepare(conn, collection->get_sql, &stmt);
 	if (outcome != STORE_OK)
 		return outcome;
-	store_bind_text(stmt, 1, work->call->id);
+	*ret_is_whole = true;
+	store_bind_text(stmt, 1, bytes_of(work->id));
 	outcome = store_step(stmt, &found);
 	if (outcome == STORE_OK && !found)
 		return row_refuse(work, 404, "The requested resource wasn't found.");
@@ -138,13 +146,26 @@ enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
 			continue;
 		struct value *value = &work->values[field - collection->fields];
 		*value = (struct value){ 0 };
-		if (body_has_modifiers(field) &&
+		if ((wants_all || body_has_modifiers(field)) &&
 			!value_of_column(field, stmt, column, work->arena, value))
-			return STORE_FAULT;
+			*ret_is_whole = false;
 		column++;
 		value->is_set = false; /* until the body says something */
 	}
 	return outcome;
+}
+
+enum store_outcome row_load(struct record_work *work, struct store_conn *conn)
+{
+	bool is_whole;
+	enum store_outcome outcome = load(work, conn, false, &is_whole);
+	return outcome == STORE_OK && !is_whole ? STORE_FAULT : outcome;
+}
+
+enum store_outcome row_load_whole(
+	struct record_work *work, struct store_conn *conn, bool *ret_is_whole)
+{
+	return load(work, conn, true, ret_is_whole);
 }
 
 enum store_outcome row_update(struct record_work *work, struct store_conn *conn)
@@ -198,7 +219,12 @@ enum store_outcome row_answer(struct record_work *work, struct store_conn *conn)
 	outcome = store_step(stmt, &found);
 	if (outcome != STORE_OK || !found)
 		return outcome == STORE_OK ? row_refuse(work, 400, "The record is gone.") : outcome;
-	return encode_row(&encoder, collection, stmt, work->mask, work->expand);
+	outcome = encode_row(&encoder, collection, stmt, work->mask, work->expand);
+	/* Said before the commit: an answer that cannot be given must not follow a write. */
+	if (outcome == STORE_OK && work->call->answer.failed)
+		return row_refuse(work, 400,
+			"The answer is larger than 4 MiB: ask for fewer fields (?fields=id).");
+	return outcome;
 }
 
 /* "products.sku, products.lang": a problem for each column of ours. */

@@ -9,11 +9,13 @@
 #include "value.h"
 
 #define TRIES_MAX 4 /* how often a call begins again because the schema changed meanwhile */
+#define CALL_MAX_NS (5 * CLOCK_NS_PER_S)
 
 struct record_book {
 	struct store *store;
 	struct executor *executor;
 	const struct record_hooks *hooks;
+	const struct record_events *events;
 	struct bytes tenant;
 	char *tenant_text;
 	pthread_mutex_t lock; /* of schema: held for a load and an increment */
@@ -80,9 +82,15 @@ struct record_work {
 	struct executor_job password_job;
 	struct loop_message password_done;
 	bool is_password_wrong;
+	enum record_action action;
+	enum store_outcome (*run_write)(struct store_job *job, struct store_conn *conn);
+	void (*done_write)(struct store_job *job);
 	struct record_hook_call hook;
-	struct bytes_buf hook_record;
-	bool has_attached;
+	/* As the hook was asked about it. hook_old is what an update or a delete found: when the
+	 * row has moved on since, the hook is asked again. */
+	struct bytes_buf hook_record, hook_old;
+	bool was_asked, has_attached;
+	struct changes *changes; /* for whoever is told of the write; NULL: nothing yet */
 
 	/* collections */
 	struct record_schema *new_schema;
@@ -100,6 +108,8 @@ struct record_work *work_new(struct record_call *call, void (*start)(struct reco
 struct record_work *work_new_with_collection(
 	struct record_call *call, void (*start)(struct record_call *call));
 
+/* Gives back what the work holds, without an answer. */
+void work_release(struct record_work *work);
 /* Ends the call. */
 void work_answer(struct record_work *work, int status, const char *message);
 /* 400 with the problems gathered so far. */
@@ -124,6 +134,21 @@ struct bytes work_query(const struct record_work *work, const char *name);
 
 /* In a write job: false when the schema changed since the call began; sets is_stale. */
 enum store_outcome work_check_version(struct record_work *work, struct store_conn *conn);
+
+/* ---- changes.c: what a write did to the rows, told after its commit ---- */
+/* Before a row is touched: *ret is the note to close with changes_end, or -1 when nobody wants one.
+ * Keeps the row as it is, unless it is about to be made. */
+enum store_outcome changes_begin(struct record_work *work, struct store_conn *conn,
+	enum record_action action, const struct record_collection *collection, struct bytes id,
+	int *ret);
+/* After it was. */
+enum store_outcome changes_end(struct record_work *work, struct store_conn *conn, int note);
+/* A run begins anew. */
+void changes_forget(struct record_work *work);
+/* On the writer's thread, after the commit. */
+void changes_tell(struct record_work *work);
+/* Takes NULL. */
+void changes_free(struct changes *changes);
 
 /* ---- encode.c ---- */
 bool mask_parse(struct record_work *work, struct bytes text, struct mask **ret);

@@ -29,8 +29,6 @@ static void draw_token_key(struct record_work *work)
 
 /* ---- the password lane ---- */
 
-static void queue_write(struct record_work *work);
-
 static void done_password(struct loop_message *message)
 {
 	struct record_work *work =
@@ -44,7 +42,7 @@ static void done_password(struct loop_message *message)
 		work->job.outcome = STORE_FAULT;
 		work_answer_outcome(work);
 	} else {
-		queue_write(work);
+		ask_then_queue(work);
 	}
 }
 
@@ -77,59 +75,26 @@ static void start_password(struct record_work *work)
 
 /* ---- on the writer ---- */
 
-/* Copies what may be gone when the answer is written. */
-static void note_refusal(struct record_work *work, const struct record_refusal *refusal)
-{
-	struct record_call *call = work->call;
-	struct bytes message = refusal->message.n ? refusal->message : BYTES("Refused.");
-	char *copy = arena_copy(call->arena, message);
-	bool is_known = (refusal->status >= 400 && refusal->status < 500) || refusal->status == 503;
-	work->refused_status = is_known ? refusal->status : 400;
-	work->refused_message = copy ? copy : "Refused.";
-	call->refused_by = RECORD_BY_HOOK;
-	problems_init(&work->problems, &call->answer);
-	if (refusal->field.n) {
-		char code[64];
-		bytes_to_string(refusal->code.n ? refusal->code : BYTES("validation_hook_refused"),
-			code, sizeof(code));
-		problems_add(
-			&work->problems, refusal->field, code, "%.*s", (int)message.n, message.p);
-	}
-	problems_finish(&work->problems);
-	work->has_refusal_data = true;
-}
-
-static enum store_outcome run_attached(struct record_work *work, struct store_conn *conn)
-{
-	const struct record_hooks *hooks = work->call->book->hooks;
-	struct record_refusal refusal = { 0 };
-	enum store_outcome outcome = STORE_FAULT;
-	if (!work->has_attached)
-		return STORE_OK;
-	enum record_attached_result result =
-		hooks->run_attached(hooks->context, work->hook.attached, conn, &refusal, &outcome);
-	store_set_grant(conn, NULL);
-	if (result == RECORD_ATTACHED_PASSED)
-		return STORE_OK;
-	if (result == RECORD_ATTACHED_FAULT)
-		return outcome == STORE_OK ? STORE_FAULT : outcome;
-	note_refusal(work, &refusal);
-	return STORE_REFUSED;
-}
-
 static enum store_outcome run_create(struct store_job *job, struct store_conn *conn)
 {
 	struct record_work *work = work_of(job);
 	bool is_met = false;
+	int note = -1;
 	work->refused_status = 0;
 	work->has_refusal_data = false;
 	work->call->refused_by = RECORD_BY_NOBODY;
 	work->problems.n = 0;
+	changes_forget(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
+		outcome = changes_begin(work, conn, RECORD_CREATE, work->collection,
+			bytes_of(work->id), &note);
+	if (outcome == STORE_OK)
 		outcome = row_insert(work, conn);
+	if (outcome == STORE_OK)
+		outcome = changes_end(work, conn, note);
 	if (outcome == STORE_OK)
 		outcome = row_meets_rule(work, conn, RULE_CREATE, &is_met);
 	if (outcome == STORE_OK && !is_met) {
@@ -137,15 +102,14 @@ static enum store_outcome run_create(struct store_job *job, struct store_conn *c
 		outcome = row_refuse(work, 400, "Failed to create record.");
 	}
 	if (outcome == STORE_OK)
-		outcome = run_attached(work, conn);
+		outcome = ask_run_attached(work, conn);
 	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
 }
 
 static void done_write(struct store_job *job)
 {
 	struct record_work *work = work_of(job);
-	bool is_create = work->call->id.n == 0;
-	const char *message = is_create ? "Failed to create record." : "Failed to update record.";
+	const char *message = work->action == RECORD_CREATE ? "Failed to create record." : "Failed to update record.";
 	if (work_answer_outcome(work))
 		return;
 	if (job->outcome == STORE_OK) {
@@ -160,96 +124,6 @@ static void done_write(struct store_job *job)
 	} else {
 		work_answer_problems(work, message);
 	}
-}
-
-/* ---- hooks ---- */
-
-static void queue_job(struct record_work *work)
-{
-	memset(&work->problems, 0, sizeof(work->problems));
-	bytes_buf_clear(&work->call->answer);
-	work->job.deadline_ns = 0; /* no interrupt in a shared batch */
-	/* What a plugin attached is foreign SQL, and that may be interrupted. */
-	work->job.alone = work->has_attached;
-	store_write(work->call->book->store, &work->job);
-}
-
-static void done_hook(struct record_hook_call *hook)
-{
-	struct record_work *work =
-		(struct record_work *)(void *)((char *)hook - offsetof(struct record_work, hook));
-	work->has_attached = hook->attached && work->call->book->hooks->release_attached;
-	bytes_buf_fini(&work->hook_record);
-	if (!hook->is_refused) {
-		queue_job(work);
-		return;
-	}
-	note_refusal(work, &hook->refusal);
-	work_answer(work, work->refused_status, work->refused_message);
-}
-
-/* The record as it would be stored. */
-static void write_record(struct record_work *work, struct bytes_buf *out)
-{
-	const struct record_collection *collection = work->collection;
-	struct text_json_writer writer;
-	text_json_writer_init(&writer, out);
-	text_json_begin_object(&writer);
-	for (size_t i = 0; i < collection->n_fields; i++) {
-		const struct record_field *field = &collection->fields[i];
-		const struct value *value = &work->values[i];
-		if (field->is_secret)
-			continue;
-		text_json_write_key(&writer, field->name);
-		if (field->is_primary)
-			text_json_write_string(&writer, bytes_of(work->id));
-		else if (field->type == FIELD_NUMBER)
-			text_json_write_double(&writer, value->number);
-		else if (field->type == FIELD_BOOL)
-			text_json_write_bool(&writer, value->number != 0);
-		else if (value->is_null)
-			text_json_write_null(&writer);
-		else if (field->is_list || field->type == FIELD_JSON)
-			text_json_write_raw(&writer, value->text);
-		else
-			text_json_write_string(&writer, value->text);
-	}
-	text_json_end_object(&writer);
-}
-
-static bool ask_hooks(struct record_work *work, enum record_action action)
-{
-	struct record_call *call = work->call;
-	struct record_book *book = call->book;
-	const struct record_hooks *hooks = book->hooks;
-	struct bytes name = work->collection->name;
-	if (!hooks || !hooks->has_before(hooks->context, call->loop, book->tenant, name, action))
-		return false;
-	bytes_buf_init(&work->hook_record, RECORD_BODY_MAX);
-	write_record(work, &work->hook_record);
-	work->hook = (struct record_hook_call){ .book = book,
-		.loop = call->loop,
-		.action = action,
-		.collection = name,
-		.record = bytes_buf_view(&work->hook_record),
-		.viewer = call->viewer,
-		.depth = call->depth,
-		.deadline_ns = call->deadline_ns,
-		.done = done_hook };
-	memcpy(work->hook.trace_id, call->trace_id, sizeof(call->trace_id));
-	if (work->hook_record.failed)
-		work_answer(work, 413, "The record is too large.");
-	else if (call->depth >= RECORD_DEPTH_MAX)
-		work_answer(work, 400, "Hooks call one another too deeply.");
-	else
-		hooks->before(hooks->context, &work->hook);
-	return true;
-}
-
-static void queue_write(struct record_work *work)
-{
-	if (work->call->id.n || !ask_hooks(work, RECORD_CREATE))
-		queue_job(work);
 }
 
 /* ---- create ---- */
@@ -284,7 +158,7 @@ void record_create(struct record_call *call)
 	struct bytes confirm;
 	if (!work || work_answer_forbidden(work, RULE_CREATE) || !begin_write(work, true))
 		return;
-	call->id = (struct bytes){ NULL, 0 }; /* which tells a create from an update */
+	work->action = RECORD_CREATE;
 	if (!body_apply(work, &confirm)) {
 		bytes_buf_clear(&call->answer);
 		work_answer(
@@ -299,22 +173,40 @@ void record_create(struct record_call *call)
 		work_answer_problems(work, "Failed to create record.");
 		return;
 	}
-	work->job.run = run_create;
-	work->job.done = done_write;
+	work->run_write = run_create;
+	work->done_write = done_write;
 	if (work->collection->is_auth) {
 		draw_token_key(work);
 		start_password(work);
 	} else {
-		queue_write(work);
+		ask_then_queue(work);
 	}
 }
 
 /* ---- update ---- */
 
-static enum store_outcome update(struct record_work *work, struct store_conn *conn)
+enum store_outcome write_work_out(struct record_work *work)
 {
 	struct bytes confirm;
+	if (!body_apply(work, &confirm)) {
+		ERR_SET(&work->job.err, ERR_LIMIT, "an update does not fit into its arena");
+		return STORE_FAULT;
+	}
+	body_set_autodates(work, false);
+	body_check_values(work);
+	body_check_password(work, confirm, false);
+	return work->problems.n ? row_refuse(work, 0, NULL) : STORE_OK;
+}
+
+void write_committed(struct store_job *job)
+{
+	changes_tell(work_of(job));
+}
+
+static enum store_outcome update(struct record_work *work, struct store_conn *conn)
+{
 	bool is_met = false;
+	int note = -1;
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_meets_rule(work, conn, RULE_UPDATE, &is_met);
@@ -323,23 +215,22 @@ static enum store_outcome update(struct record_work *work, struct store_conn *co
 		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
 	if (outcome == STORE_OK)
+		outcome = ask_check_old(work, conn);
+	if (outcome == STORE_OK)
 		outcome = row_load(work, conn);
-	if (outcome != STORE_OK)
-		return outcome;
-	if (!body_apply(work, &confirm)) {
-		ERR_SET(&work->job.err, ERR_LIMIT, "an update does not fit into its arena");
-		return STORE_FAULT;
-	}
-	body_set_autodates(work, false);
-	body_check_values(work);
-	body_check_password(work, confirm, false);
-	if (work->problems.n)
-		return row_refuse(work, 0, NULL);
-	outcome = row_check_relations(work, conn);
+	if (outcome == STORE_OK)
+		outcome = write_work_out(work);
+	if (outcome == STORE_OK)
+		outcome = row_check_relations(work, conn);
+	if (outcome == STORE_OK)
+		outcome = changes_begin(work, conn, RECORD_UPDATE, work->collection,
+			bytes_of(work->id), &note);
 	if (outcome == STORE_OK)
 		outcome = row_update(work, conn);
 	if (outcome == STORE_OK)
-		outcome = run_attached(work, conn);
+		outcome = changes_end(work, conn, note);
+	if (outcome == STORE_OK)
+		outcome = ask_run_attached(work, conn);
 	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
 }
 
@@ -350,6 +241,7 @@ static enum store_outcome run_update(struct store_job *job, struct store_conn *c
 	work->refused_status = 0;
 	work->has_refusal_data = false;
 	work->call->refused_by = RECORD_BY_NOBODY;
+	changes_forget(work);
 	bytes_buf_clear(&work->call->ignored);
 	problems_init(&work->problems, &work->call->answer);
 	/* The body is worked out a second time here, and once more when a batch has to be run
@@ -396,8 +288,6 @@ static void done_old_hash(struct store_job *job)
 		work_answer(work, 404, "The requested resource wasn't found.");
 		return;
 	}
-	work->job.run = run_update;
-	work->job.done = done_write;
 	start_password(work);
 }
 
@@ -419,6 +309,7 @@ void record_update(struct record_call *call)
 	struct bytes confirm;
 	if (!work || work_answer_forbidden(work, RULE_UPDATE) || !begin_write(work, false))
 		return;
+	work->action = RECORD_UPDATE;
 	if (!call->id.n || call->id.n > ID_RECORD_BYTES) {
 		bytes_buf_clear(&call->answer);
 		work_answer(work, 404, "The requested resource wasn't found.");
@@ -438,10 +329,10 @@ void record_update(struct record_call *call)
 		work_answer_problems(work, "Failed to update record.");
 		return;
 	}
-	work->job.run = run_update;
-	work->job.done = done_write;
+	work->run_write = run_update;
+	work->done_write = done_write;
 	if (work->has_password && body_password_field(work->collection))
 		start_new_password(work);
 	else
-		queue_write(work);
+		ask_then_queue(work);
 }

@@ -21,6 +21,23 @@ void body_check_values(struct record_work *work);
 void body_set_id(struct record_work *work);
 void body_set_autodates(struct record_work *work, bool is_create);
 
+/* ---- write.c ---- */
+/* The body over the row in work->values, dates set and checked. STORE_REFUSED: see problems. */
+enum store_outcome write_work_out(struct record_work *work);
+/* For store_job.committed. */
+void write_committed(struct store_job *job);
+
+/* ---- ask.c: plugins' hooks ---- */
+/* Asks the hooks that want it, then queues the write (run_write, done_write), or says to its group
+ * that it is ready; or answers. */
+void ask_then_queue(struct record_work *work);
+/* The last of that. */
+void ask_queue(struct record_work *work);
+/* On the writer: refuses as stale when the row is not the one that hooks were asked about. */
+enum store_outcome ask_check_old(struct record_work *work, struct store_conn *conn);
+/* On the writer, after the write: what hooks attached. */
+enum store_outcome ask_run_attached(struct record_work *work, struct store_conn *conn);
+
 /* ---- row.c: on the writer's connection; work->id names the row ---- */
 /* Ends the job with a status of its own; 0: with the problems. Returns STORE_REFUSED. */
 enum store_outcome row_refuse(struct record_work *work, int status, const char *message);
@@ -30,9 +47,15 @@ enum store_outcome row_insert(struct record_work *work, struct store_conn *conn)
 /* Whether the row meets the rule now. */
 enum store_outcome row_meets_rule(
 	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret);
+/* The same, and that there is such a row. */
+enum store_outcome row_find(
+	struct record_work *work, struct store_conn *conn, enum rule which, bool *ret);
 /* What modifiers build on, out of the row as it is, into work->values; none of them counts as set.
  * The rest stays in the database: a row may be larger than any arena. */
 enum store_outcome row_load(struct record_work *work, struct store_conn *conn);
+/* The whole row into work->values; *ret_is_whole is false when it does not fit into work->arena. */
+enum store_outcome row_load_whole(
+	struct record_work *work, struct store_conn *conn, bool *ret_is_whole);
 /* Changes what is set. */
 enum store_outcome row_update(struct record_work *work, struct store_conn *conn);
 /* The row as it is now, as the answer. */

@@ -200,9 +200,12 @@ static void run_batch(void *context, struct executor_job *jobs)
 			run_alone(store, job_of(jobs));
 		while (jobs) {
 			struct executor_job *next = jobs->next;
+			struct store_job *job = job_of(jobs);
+			if (job->outcome == STORE_OK && job->committed)
+				job->committed(job);
 			atomic_fetch_add_explicit(&store->n_writes, 1, memory_order_relaxed);
 			atomic_fetch_sub_explicit(&store->write_queue, 1, memory_order_relaxed);
-			finish(job_of(jobs));
+			finish(job);
 			jobs = next;
 		}
 		jobs = rest;
