@@ -166,7 +166,7 @@ struct tenon_call_info {
 	uint32_t kind;           /* TENON_KIND_ */
 	uint32_t route_id;       /* the id that the manifest gave the route or the hook */
 	uint32_t is_superuser;   /* 1: the caller administers this tenant */
-	struct tenon_str method; /* "GET"; of a hook: "create" */
+	struct tenon_str method; /* "GET"; of a hook: "create", "update", "delete" */
 	struct tenon_str path;   /* below /api/x/{plugin}: "/totals"; of a hook: empty */
 	struct tenon_str query;  /* raw, without the question mark */
 	struct tenon_str tenant;
@@ -210,8 +210,9 @@ struct tenon_call_api {
 	int32_t (*param)(struct tenon_call *call, const char *name, size_t name_n, uint32_t index,
 		struct tenon_str *out);
 
-	/* The whole request body, bounded by the route's bodyLimit. Of a hook: the record as it is
-	 * about to be written, a JSON object. [call] Since rev 1. */
+	/* The whole request body, bounded by the route's bodyLimit. Of a hook: a JSON object, the
+	 * record as it is about to be written; of an update {"old":..., "new":...}; of a delete the
+	 * record as it is. [call] Since rev 1. */
 	int32_t (*body)(struct tenon_call *call, const void **out, size_t *out_n);
 
 	/* The answer. It is sent when invoke() returns TENON_OK and dropped when it returns

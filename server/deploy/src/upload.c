@@ -127,15 +127,6 @@ static int keep_artifact(struct act *act, struct err *err)
 	return plugin_artifact_put(act->deploy->artifact_folder, act->sha256, act->file, err);
 }
 
-/* A guard that is never called is worse than none: its author believes in it. */
-static const struct plugin_hook *find_uncalled_hook(const struct plugin_manifest *manifest)
-{
-	for (unsigned i = 0; i < manifest->n_hooks; i++)
-		if (manifest->hooks[i].action != PLUGIN_CREATE)
-			return &manifest->hooks[i];
-	return NULL;
-}
-
 static void on_inspected(struct act *act)
 {
 	if (act_has_failed(act))
@@ -146,15 +137,6 @@ static void on_inspected(struct act *act)
 		plugin_version_new(bytes_buf_view(&manifest), act->sha256, act->size_bytes,
 			&act->version, &act->err) < 0) {
 		act_has_failed(act);
-		return;
-	}
-	const struct plugin_hook *uncalled = find_uncalled_hook(&act->version->manifest);
-	if (uncalled) {
-		act_refuse(act,
-			"/hooks: hook %u guards the %s of records, and this server asks hooks "
-			"before a create only",
-			(unsigned)uncalled->id,
-			uncalled->action == PLUGIN_UPDATE ? "update" : "delete");
 		return;
 	}
 	/* What was quoted is not needed any more: 100 deployments must not leave 100 verdicts. */

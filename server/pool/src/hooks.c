@@ -23,6 +23,7 @@ struct hook_run {
 	char actor[AUDIT_ACTOR_MAX + 1];
 	unsigned n_asked;
 	bool is_fail_open;
+	struct bytes_buf both; /* of an update: what the plugin is told */
 };
 
 static void ask_next(struct hook_run *run);
@@ -57,6 +58,7 @@ static void finish(struct hook_run *run)
 {
 	struct record_hook_call *asked = run->asked;
 	asked->attached = run->attached;
+	bytes_buf_fini(&run->both);
 	free(run);
 	asked->done(asked);
 }
@@ -149,7 +151,7 @@ static void ask_next(struct hook_run *run)
 	}
 	run->call = (struct pool_call){
 		.method = action_name(asked->action),
-		.body = asked->record,
+		.body = asked->old.n ? bytes_buf_view(&run->both) : asked->record,
 		.principal = asked->viewer.record_id,
 		.principal_collection = asked->viewer.collection_name,
 		.is_superuser = asked->viewer.is_superuser,
@@ -173,16 +175,35 @@ static bool has_before(void *context, struct loop *loop, struct bytes tenant,
 	return found == POOL_FOUND || found == POOL_DOWN;
 }
 
+static void refuse_without_memory(struct record_hook_call *call)
+{
+	call->is_refused = true;
+	call->refusal = (struct record_refusal){ .status = 503,
+		.message = BYTES("The server has no memory to check this.") };
+	call->done(call);
+}
+
 static void before(void *context, struct record_hook_call *call)
 {
 	struct hook_run *run = calloc(1, sizeof *run);
 	call->is_refused = false;
 	call->attached = NULL;
 	if (!run) {
-		call->is_refused = true;
-		call->refusal = (struct record_refusal){ .status = 503,
-			.message = BYTES("The server has no memory to check this.") };
-		call->done(call);
+		refuse_without_memory(call);
+		return;
+	}
+	if (call->old.n) {
+		bytes_buf_init(&run->both, call->old.n + call->record.n + 32);
+		bytes_buf_append_string(&run->both, "{\"old\":");
+		bytes_buf_append(&run->both, call->old);
+		bytes_buf_append_string(&run->both, ",\"new\":");
+		bytes_buf_append(&run->both, call->record);
+		bytes_buf_append_byte(&run->both, '}');
+	}
+	if (run->both.failed) {
+		bytes_buf_fini(&run->both);
+		free(run);
+		refuse_without_memory(call);
 		return;
 	}
 	run->view = pool_view(context, call->loop);
