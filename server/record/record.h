@@ -38,6 +38,7 @@ struct record_book;
 struct record_schema;
 struct record_hooks;
 struct record_events;
+struct record_once;
 
 #define RECORD_DEPTH_MAX     3    /* writes that a hook of a write asks for, and so on */
 #define RECORD_PER_PAGE_MAX  1000 /* and 30 when nothing is said */
@@ -107,7 +108,9 @@ struct record_call {
 	struct bytes id;         /* get, update, delete */
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
 	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
-	struct bytes method;     /* for @request.method */
+	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
+	const struct record_once *once;
+	struct bytes method; /* for @request.method */
 	/* page, perPage, sort, filter, expand, fields, skipTotal, and @request.query.* */
 	const struct record_pair *query;
 	size_t n_query;

@@ -42,7 +42,7 @@ enum record_group_result {
 	RECORD_GROUP_DONE,
 	/* items[failed] says why, with a 4xx */
 	RECORD_GROUP_ITEM_FAILED,
-	/* status and message say why: 500 (err), 503, 504, 507 */
+	/* status and message say why: 409 (once), 500 (err), 503, 504, 507 */
 	RECORD_GROUP_FAILED
 };
 
@@ -54,7 +54,11 @@ struct record_group {
 	bool ignore_rules;
 	unsigned depth;
 	uint8_t trace_id[ID_TRACE_BYTES];
-	uint64_t deadline_ns; /* monotonic; 0: 5 s from now */
+	uint64_t deadline_ns;           /* monotonic; 0: 5 s from now */
+	const struct record_once *once; /* of the whole; NULL: none */
+	/* On the writer's thread, when all items have run: makes the answer of the whole, which is
+	 * kept with once. NULL: there is none. */
+	void (*compose)(struct record_group *group, struct bytes_buf *out);
 	struct record_item *items;
 	size_t n_items;
 	void (*done)(struct record_group *group);
@@ -65,6 +69,7 @@ struct record_group {
 	size_t failed;
 	int status;
 	const char *message;
+	struct bytes_buf answer; /* of compose */
 	struct err err;
 
 	struct group_work *work; /* the module's own */

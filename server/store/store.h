@@ -80,7 +80,7 @@ struct store_job {
 	/* Of a write, NULL: nothing to do. Right after the COMMIT that holds it, on the writer's
 	 * thread, so in the order of commits and before done. The next commit waits for it. */
 	void (*committed)(struct store_job *job);
-	struct loop *loop;                   /* NULL: done runs on the executor thread */
+	struct loop *loop; /* NULL: done runs on the executor thread */
 	/* A write that must not share a transaction: plugin SQL, imports, schema changes. */
 	bool alone;
 	/* Monotonic; 0: none. A read, or a write that is alone, is interrupted when it passes, and
@@ -157,6 +157,10 @@ bool store_column_is_null(struct store_stmt *stmt, int column);
 enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql);
 /* What went wrong last on this connection, for err messages. Borrowed. */
 const char *store_message(struct store_conn *conn);
+
+/* Which constraint the last STORE_CONFLICT of this connection was about, into job: for a job that
+ * goes on after it. */
+void store_note_conflict(struct store_conn *conn, struct store_job *job);
 
 /* A savepoint inside a write job, so that a part of it can be taken back. */
 enum store_outcome store_savepoint(struct store_conn *conn, const char *name);

@@ -117,7 +117,8 @@ static inline void done_call(struct record_call *call)
 
 typedef void operation(struct record_call *call);
 
-static inline int request(operation *start, const char *collection, const char *id, const char *body)
+static inline int request(
+	operation *start, const char *collection, const char *id, const char *body)
 {
 	bool is_done = false;
 	struct err err;

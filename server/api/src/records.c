@@ -1,6 +1,9 @@
 /* Records and collections over HTTP: a request becomes a struct record_call, and its outcome the
  * answer. */
-#include "internal.h"
+#include "records.h"
+
+#include "idempotency.h"
+#include "writes.h"
 
 #include "text_url.h"
 
@@ -9,10 +12,9 @@
 #define PAIRS_MAX   64
 #define HEADERS_MAX 100 /* as many as the listener lets in */
 
-/* "X-Forwarded-For" as rules name it: x_forwarded_for. */
-static struct bytes rule_name(struct api_request *request, struct bytes name)
+struct bytes records_rule_name(struct arena *arena, struct bytes name)
 {
-	char *out = arena_copy(request->arena, name);
+	char *out = arena_copy(arena, name);
 
 	if (!out)
 		return (struct bytes){ 0 };
@@ -25,40 +27,50 @@ static struct bytes rule_name(struct api_request *request, struct bytes name)
 	return (struct bytes){ out, name.n };
 }
 
-/* Query and headers for rules and options. False having answered. */
-static bool take_pairs(struct api_request *request, struct record_call *call)
+enum text_url_result records_parse_query(
+	struct bytes text, struct arena *arena, const struct record_pair **ret, size_t *ret_n)
 {
-	struct bytes text = http_query(request->http);
-	size_t n_pairs = text.n ? PAIRS_MAX : 0, n_there = 0, n = 0;
 	struct text_url_query query;
 	enum text_url_result result;
 	struct record_pair pair;
+
+	*ret_n = 0;
+	struct record_pair *pairs = arena_alloc(arena, (text.n ? PAIRS_MAX : 0) * sizeof *pairs);
+	if (!pairs)
+		return TEXT_URL_LIMIT;
+	text_url_query_init(&query, text, PAIRS_MAX);
+	while ((result = text_url_query_next(&query, arena, &pair.name, &pair.value)) ==
+		TEXT_URL_OK)
+		pairs[(*ret_n)++] = pair;
+	*ret = pairs;
+	return result;
+}
+
+/* Query and headers for rules and options. False having answered. */
+static bool take_pairs(struct api_request *request, struct record_call *call)
+{
+	size_t n_there = 0;
 	struct http_header header;
 
 	while (n_there < HEADERS_MAX && http_header_at(request->http, n_there, &header))
 		n_there++;
-	struct record_pair *pairs = arena_alloc(request->arena, n_pairs * sizeof *pairs);
 	struct record_pair *headers = arena_alloc(request->arena, n_there * sizeof *headers);
-	if (!pairs || !headers) {
+	if (!headers) {
 		request_refuse(request, API_TOO_LARGE);
 		return false;
 	}
-	text_url_query_init(&query, text, PAIRS_MAX);
-	while ((result = text_url_query_next(&query, request->arena, &pair.name, &pair.value)) ==
-		TEXT_URL_OK)
-		pairs[n++] = pair;
+	enum text_url_result result = records_parse_query(
+		http_query(request->http), request->arena, &call->query, &call->n_query);
 	if (result != TEXT_URL_END) {
 		struct bytes message = arena_printf(request->arena,
 			"The query string cannot be taken: %s.", text_url_reason(result));
 		request_refuse_with(request, API_BAD_REQUEST, message.p, (struct bytes){ 0 });
 		return false;
 	}
-	call->query = pairs;
-	call->n_query = n;
 
 	size_t n_headers = 0;
 	for (size_t i = 0; i < n_there && http_header_at(request->http, i, &header); i++) {
-		headers[n_headers].name = rule_name(request, header.name);
+		headers[n_headers].name = records_rule_name(request->arena, header.name);
 		headers[n_headers++].value = header.value;
 	}
 	call->headers = headers;
@@ -136,17 +148,11 @@ static struct bytes name_record(struct arena *arena, struct bytes collection, st
 	return (struct bytes){ text, collection.n + 1 + id.n };
 }
 
-/* A call for this request, or NULL having answered. */
-static struct record_call *new_call(struct api_request *request)
+bool records_fill_call(struct api_request *request, struct record_call *call)
 {
 	const struct auth_identity *identity = &request->identity;
-	struct record_call *call = arena_alloc(request->arena, sizeof *call);
 	struct bytes id = { 0 };
 
-	if (!call) {
-		request_refuse(request, API_TOO_LARGE);
-		return NULL;
-	}
 	call->book = request->book;
 	call->loop = request_loop(request);
 	call->arena = request->arena;
@@ -166,25 +172,43 @@ static struct record_call *new_call(struct api_request *request)
 		(request_param(request, 1).n && text_url_segment(request_param(request, 1),
 							request->arena, &id) != TEXT_URL_OK)) {
 		request_refuse(request, API_NOT_FOUND);
-		return NULL;
+		return false;
 	}
 	call->id = id;
-	request->object =
-		id.n ? name_record(request->arena, call->collection, id) : call->collection;
-	if (!take_pairs(request, call))
-		return NULL;
-	return call;
+	if (call->collection.n)
+		request->object =
+			id.n ? name_record(request->arena, call->collection, id) : call->collection;
+	return take_pairs(request, call);
 }
 
-static void run(struct api_request *request, void (*start)(struct record_call *), bool has_body)
+/* A call for this request, or NULL having answered. */
+static struct record_call *new_call(struct api_request *request)
+{
+	struct record_call *call = arena_alloc(request->arena, sizeof *call);
+
+	if (!call) {
+		request_refuse(request, API_TOO_LARGE);
+		return NULL;
+	}
+	return records_fill_call(request, call) ? call : NULL;
+}
+
+static void run_once(struct api_request *request, void (*start)(struct record_call *),
+	bool has_body, const struct record_once *once)
 {
 	struct record_call *call = new_call(request);
 
 	if (!call || (has_body && !request_body_json(request, &call->body)))
 		return;
+	call->once = once;
 	request->context = call;
 	request->stop = stop;
 	start(call);
+}
+
+static void run(struct api_request *request, void (*start)(struct record_call *), bool has_body)
+{
+	run_once(request, start, has_body, NULL);
 }
 
 void records_list(void *request)
@@ -197,19 +221,40 @@ void records_get(void *request)
 	run(request, record_get, false);
 }
 
+static void create(struct api_request *request, const struct record_once *once, void *context)
+{
+	(void)context;
+	if (writes_first_byte(request) == '[')
+		bulk_run(request, RECORD_CREATE, once);
+	else
+		run_once(request, record_create, true, once);
+}
+
 void records_create(void *request)
 {
-	run(request, record_create, true);
+	idempotency_check(request, create, NULL);
+}
+
+static void update(struct api_request *request, const struct record_once *once, void *context)
+{
+	(void)context;
+	run_once(request, record_update, true, once);
 }
 
 void records_update(void *request)
 {
-	run(request, record_update, true);
+	idempotency_check(request, update, NULL);
+}
+
+static void remove_one(struct api_request *request, const struct record_once *once, void *context)
+{
+	(void)context;
+	run_once(request, record_delete, false, once);
 }
 
 void records_delete(void *request)
 {
-	run(request, record_delete, false);
+	idempotency_check(request, remove_one, NULL);
 }
 
 void collections_list(void *request)

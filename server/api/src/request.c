@@ -329,6 +329,12 @@ void request_no_content(struct api_request *request)
 
 bool request_body_json(struct api_request *request, struct bytes *ret)
 {
+	return request_body_json_within(request, &TEXT_JSON_LIMITS, ret);
+}
+
+bool request_body_json_within(
+	struct api_request *request, const struct text_json_limits *limits, struct bytes *ret)
+{
 	struct bytes type = http_header(request->http, BYTES("Content-Type"));
 	struct bytes body = http_body(request->http);
 	size_t offset = 0;
@@ -338,7 +344,7 @@ bool request_body_json(struct api_request *request, struct bytes *ret)
 		request_refuse(request, API_BAD_TYPE);
 		return false;
 	}
-	enum text_json_verdict verdict = text_json_check(body, &TEXT_JSON_LIMITS, &offset);
+	enum text_json_verdict verdict = text_json_check(body, limits, &offset);
 	if (verdict == TEXT_JSON_NOMEM) {
 		request_refuse_later(request, API_BUSY, NULL, 1);
 		return false;

@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "record.h"
 #include "route.h"
+#include "text_json_check.h"
 #include "text_json_writer.h"
 
 /* Why a request is refused. Status, code and message stand in one table in request.c. */
@@ -111,6 +112,8 @@ struct bytes request_field_error(
 /* ---- asking ---- */
 /* The body, checked as JSON. False when it is not: the request has been refused then. */
 bool request_body_json(struct api_request *request, struct bytes *ret);
+bool request_body_json_within(
+	struct api_request *request, const struct text_json_limits *limits, struct bytes *ret);
 /* The string member of a checked JSON object, unescaped into the arena; {NULL, 0} when there is
  * none. */
 struct bytes request_member(struct api_request *request, struct bytes json, const char *pointer);

@@ -3,6 +3,8 @@
 
 #define SMALL  16384u      /* bytes of a body that holds a few fields */
 #define BODY   (1u << 20)  /* of a record or a collection */
+#define BATCH  (4u << 20)  /* of a batch of writes */
+#define IMPORT (16u << 20) /* of an import */
 #define PLUGIN (64u << 20) /* of a plugin file */
 
 const struct route api_tenant_routes[] = {
@@ -11,6 +13,13 @@ const struct route api_tenant_routes[] = {
 	{ ROUTE_GET, "/api/collections/{c}/records", ROUTE_PUBLIC, 0, "record.list", records_list },
 	{ ROUTE_POST, "/api/collections/{c}/records", ROUTE_PUBLIC, BODY, "record.create",
 		records_create },
+	{ ROUTE_PATCH, "/api/collections/{c}/records", ROUTE_PUBLIC, BODY, "record.update",
+		bulk_update },
+	{ ROUTE_DELETE, "/api/collections/{c}/records", ROUTE_PUBLIC, BODY, "record.delete",
+		bulk_delete },
+	{ ROUTE_POST, "/api/collections/{c}/records/import", ROUTE_PUBLIC, IMPORT, "record.import",
+		records_import },
+	{ ROUTE_POST, "/api/batch", ROUTE_PUBLIC, BATCH, "record.batch", batch_post },
 	{ ROUTE_GET, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, 0, "record.get",
 		records_get },
 	{ ROUTE_PATCH, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, BODY, "record.update",
@@ -63,6 +72,8 @@ const struct route api_server_routes[] = {
 		tenants_suspend },
 	{ ROUTE_POST, "/platform/tenants/{t}/resume", ROUTE_OPERATOR, SMALL, "tenant.resume",
 		tenants_resume },
+	{ ROUTE_POST, "/platform/tenants/{t}/collections/{c}/import", ROUTE_OPERATOR, IMPORT,
+		"record.import", tenants_import },
 	{ ROUTE_PUT, "/platform/tenants/{t}/superusers", ROUTE_OPERATOR, SMALL, "superuser.upsert",
 		superusers_put },
 

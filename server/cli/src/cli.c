@@ -16,6 +16,8 @@ static const struct {
 	{ "tenant", "create|list|suspend|resume [NAME]", "tenants of this server", command_tenant },
 	{ "plugin", "deploy|list|show|check|rollback|disable|enable ...", "plugins of a tenant",
 		command_plugin },
+	{ "import", "COLLECTION FILE.{csv,json} [--tenant T]", "records out of a file",
+		command_import },
 	{ "audit", "tail|query|verify", "what happened, and the proof of it", command_audit },
 	{ "doctor", "", "what this machine offers, which sandbox layers hold, what is missing",
 		command_doctor },

@@ -9,6 +9,7 @@ int command_operator(int argc, char **argv);
 int command_superuser(int argc, char **argv);
 int command_tenant(int argc, char **argv);
 int command_plugin(int argc, char **argv);
+int command_import(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 

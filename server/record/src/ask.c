@@ -160,8 +160,7 @@ enum store_outcome ask_check_old(struct record_work *work, struct store_conn *co
 	struct arena *before = work->arena;
 	struct value *values = work->values;
 	work->arena = arena;
-	work->values = arena_alloc(
-		arena, (work->collection->n_fields + 1) * sizeof(struct value));
+	work->values = arena_alloc(arena, (work->collection->n_fields + 1) * sizeof(struct value));
 	enum store_outcome outcome = work->values ? read_row(work, conn, &now) : STORE_FAULT;
 	work->arena = before;
 	work->values = values;

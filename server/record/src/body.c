@@ -6,6 +6,7 @@
  */
 #include "write.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Members that a whole record carries and that are nobody's to set. */
@@ -82,6 +83,53 @@ static const struct record_field *find_target(
 	return field;
 }
 
+/* A choice and its place in the list that it stands in. */
+struct choice {
+	struct bytes text;
+	size_t at;
+};
+
+static int compare_choices(const void *a, const void *b)
+{
+	const struct choice *first = a, *second = b;
+	int order = bytes_cmp(first->text, second->text);
+	if (order)
+		return order;
+	return first->at < second->at ? -1 : first->at > second->at;
+}
+
+/* Both lists, one behind the other, each choice once; of first alone, and without the choices of
+ * second, when is_removal. False when the arena is full. */
+static bool merge_choices(const struct value *first, const struct value *second, bool is_removal,
+	struct arena *arena, struct value *ret)
+{
+	size_t n = first->n_items + second->n_items;
+	struct choice *sorted = arena_alloc(arena, (n + 1) * sizeof(*sorted));
+	bool *is_out = arena_alloc(arena, n + 1);
+	*ret = (struct value){ .is_set = true };
+	ret->items = arena_alloc(arena, (n + 1) * sizeof(struct bytes));
+	if (!sorted || !is_out || !ret->items)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = (struct choice){
+			i < first->n_items ? first->items[i] : second->items[i - first->n_items], i
+		};
+	qsort(sorted, n, sizeof(*sorted), compare_choices);
+	/* Of equals all but the first are out, and that too when the last stands in second. */
+	for (size_t i = 0, end; i < n; i = end) {
+		end = i + 1;
+		while (end < n && bytes_eq(sorted[i].text, sorted[end].text))
+			is_out[sorted[end++].at] = true;
+		is_out[sorted[i].at] = is_removal && sorted[end - 1].at >= first->n_items;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!is_out[i])
+			ret->items[ret->n_items++] = i < first->n_items
+							     ? first->items[i]
+							     : second->items[i - first->n_items];
+	return true;
+}
+
 static bool modify(const struct record_field *field, enum modifier modifier,
 	const struct value *change, struct arena *arena, struct value *value)
 {
@@ -94,24 +142,11 @@ static bool modify(const struct record_field *field, enum modifier modifier,
 		value->number += modifier == MODIFY_REMOVE ? -change->number : change->number;
 		return true;
 	}
-	struct value merged = { .is_set = true };
-	size_t n_max = value->n_items + change->n_items;
-	merged.items = arena_alloc(arena, (n_max + 1) * sizeof(struct bytes));
-	if (!merged.items)
-		return false;
+	struct value merged;
 	const struct value *first = modifier == MODIFY_PREPEND ? change : value;
 	const struct value *second = modifier == MODIFY_PREPEND ? value : change;
-	for (size_t i = 0; i < first->n_items + second->n_items; i++) {
-		struct bytes item =
-			i < first->n_items ? first->items[i] : second->items[i - first->n_items];
-		bool is_out = modifier == MODIFY_REMOVE && i >= first->n_items;
-		for (size_t c = 0; c < change->n_items && modifier == MODIFY_REMOVE; c++)
-			is_out |= bytes_eq(change->items[c], item);
-		for (size_t c = 0; c < merged.n_items; c++)
-			is_out |= bytes_eq(merged.items[c], item);
-		if (!is_out)
-			merged.items[merged.n_items++] = item;
-	}
+	if (!merge_choices(first, second, modifier == MODIFY_REMOVE, arena, &merged))
+		return false;
 	*value = merged;
 	return value_set_items(field, value, arena);
 }
@@ -223,7 +258,7 @@ void body_set_id(struct record_work *work)
 		if (!field->is_primary)
 			continue;
 		if (!text.n) {
-			id_record(loop_ids(work->call->loop), work->id);
+			id_record(work_ids(work), work->id);
 			work->values[i].text = bytes_of(work->id);
 			return;
 		}

@@ -246,6 +246,11 @@ bool work_answer_outcome(struct record_work *work)
 	return true;
 }
 
+struct id_source *work_ids(struct record_work *work)
+{
+	return work->ids ? work->ids : loop_ids(work->call->loop);
+}
+
 const char *work_now(struct record_work *work)
 {
 	if (!work->now[0])

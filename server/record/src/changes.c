@@ -68,8 +68,7 @@ static struct note *add_note(struct record_work *work)
 	if (changes->n == changes->max) {
 		size_t max = changes->max ? 2 * changes->max : 4;
 		struct note *notes =
-			max > NOTES_MAX ? NULL
-					: reallocarray(changes->notes, max, sizeof(*notes));
+			max > NOTES_MAX ? NULL : reallocarray(changes->notes, max, sizeof(*notes));
 		if (!notes)
 			return NULL;
 		changes->notes = notes;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "once.h"
 #include "write.h"
 
 #define CASCADE_DEPTH_MAX 16
@@ -177,6 +178,8 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 	changes_forget(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
+		outcome = once_begin(work, work->call->once, conn);
+	if (outcome == STORE_OK)
 		outcome = row_find(work, conn, RULE_DELETE, &is_met);
 	if (outcome == STORE_OK && !is_met) {
 		work_note_rule(work, RULE_DELETE);
@@ -186,7 +189,11 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
 		outcome = remove_record(&removal, work->collection, bytes_of(work->id), 0);
-	return outcome == STORE_OK ? ask_run_attached(work, conn) : outcome;
+	if (outcome == STORE_OK)
+		outcome = ask_run_attached(work, conn);
+	return outcome == STORE_OK
+		       ? once_keep(work, work->call->once, conn, 204, (struct bytes){ NULL, 0 })
+		       : outcome;
 }
 
 static void done_delete(struct store_job *job)
@@ -210,8 +217,8 @@ void record_delete(struct record_call *call)
 	if (!work || work_answer_forbidden(work, RULE_DELETE))
 		return;
 	work->action = RECORD_DELETE;
-	work->values = arena_alloc(
-		call->arena, (work->collection->n_fields + 1) * sizeof(struct value));
+	work->values =
+		arena_alloc(call->arena, (work->collection->n_fields + 1) * sizeof(struct value));
 	if (!work->values) {
 		work_answer(work, 503, "The server is short of memory.");
 		return;

@@ -3,6 +3,9 @@
  */
 #include "group.h"
 
+#include "once.h"
+#include "write.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +28,7 @@ struct group_work {
 	size_t n_started, n_ready, running;
 	unsigned n_tries;
 	bool is_advancing, is_item_failed, is_again, is_sliced;
+	bool is_whole; /* what was refused is not one item but all */
 };
 
 static struct group_work *work_of(struct store_job *job)
@@ -77,30 +81,62 @@ static void end_failed(struct record_group *group, size_t index)
 	group->err = call->err;
 	group->status = call->status;
 	group->message = call->message;
-	group->result = call->status >= 500 ? RECORD_GROUP_FAILED : RECORD_GROUP_ITEM_FAILED;
+	group->result = call->status >= 500 || group->work->is_whole ? RECORD_GROUP_FAILED
+								     : RECORD_GROUP_ITEM_FAILED;
 	end(group);
 }
 
 /* ---- on the writer ---- */
+
+/* What concerns the whole is answered as the first item's. */
+static enum store_outcome begin_run(struct record_group *group, struct store_conn *conn)
+{
+	struct record_work *first = group->items[0].call.work;
+	first->refused_status = 0;
+	first->has_refusal_data = false;
+	first->job.err = (struct err){ 0 };
+	bytes_buf_clear(&group->answer);
+	enum store_outcome outcome = once_begin(first, group->once, conn);
+	group->work->is_whole = outcome != STORE_OK;
+	return outcome;
+}
+
+/* As the last item's. */
+static enum store_outcome end_run(struct record_group *group, struct store_conn *conn)
+{
+	struct record_work *last = group->items[group->n_items - 1].call.work;
+	if (group->compose)
+		group->compose(group, &group->answer);
+	if (group->answer.failed) {
+		ERR_SET(&last->job.err, ERR_NOMEM, "no memory for the answer of a group");
+		return STORE_FAULT;
+	}
+	enum store_outcome outcome =
+		once_keep(last, group->once, conn, 200, bytes_buf_view(&group->answer));
+	group->work->is_whole = outcome != STORE_OK;
+	return outcome;
+}
 
 static enum store_outcome run_group(struct store_job *job, struct store_conn *conn)
 {
 	struct group_work *work = work_of(job);
 	struct record_group *group = work->group;
 	size_t n_bytes = 0;
+	work->running = 0;
+	enum store_outcome begun = begin_run(group, conn);
+	if (begun != STORE_OK)
+		return begun;
 	for (size_t i = 0; i < group->n_items; i++) {
 		struct record_work *item = group->items[i].call.work;
 		work->running = i;
 		item->job.err = (struct err){ 0 };
 		enum store_outcome outcome = item->job.run(&item->job, conn);
 		n_bytes += item->call->answer.n;
-		if (outcome == STORE_OK && n_bytes > RECORD_GROUP_ANSWERS_MAX) {
-			item->refused_status = 400;
-			item->refused_message = "The answers are larger than 8 MiB in all: ask for "
-						"fewer fields.";
-			item->has_refusal_data = false;
-			outcome = STORE_REFUSED;
-		}
+		if (outcome == STORE_OK && n_bytes > RECORD_GROUP_ANSWERS_MAX)
+			outcome = row_refuse(item, 400,
+				"The answers are larger than 8 MiB in all: ask for fewer fields.");
+		if (outcome == STORE_OK && i + 1 == group->n_items)
+			outcome = end_run(group, conn);
 		if (outcome == STORE_OK)
 			continue;
 		if (job->err.code == ERR_NONE)
@@ -277,8 +313,8 @@ static void done_find(struct store_job *job)
 }
 
 /* Whether the record will be there, as far as the items before this one decide it. */
-static bool find_among_items(const struct record_group *group, const struct record_item *item,
-	enum record_action *ret)
+static bool find_among_items(
+	const struct record_group *group, const struct record_item *item, enum record_action *ret)
 {
 	bool found = false;
 	for (const struct record_item *at = group->items; at < item; at++) {
@@ -334,7 +370,8 @@ static void start_item(struct record_group *group, struct record_item *item)
 static void deliver_slice(struct loop_message *message)
 {
 	struct group_work *work =
-		(struct group_work *)(void *)((char *)message - offsetof(struct group_work, message));
+		(struct group_work *)(void *)((char *)message -
+					      offsetof(struct group_work, message));
 	work->is_sliced = false;
 	advance(work->group);
 }
@@ -397,6 +434,8 @@ int record_group_new(size_t n_items, struct record_group **ret, struct err *err)
 		return ERR_SET(err, ERR_NOMEM, "no memory for %zu writes", n_items);
 	*work = (struct group_work){ .group = group, .arena = arena };
 	*group = (struct record_group){ .items = items, .n_items = n_items, .work = work };
+	/* What wraps an answer is less than this. */
+	bytes_buf_init(&group->answer, RECORD_GROUP_ANSWERS_MAX + 64 * n_items + 64);
 	arena = NULL; /* the group lies in it */
 	*ret = group;
 	return 0;
@@ -408,6 +447,7 @@ void record_group_free(struct record_group *group)
 		return;
 	for (size_t i = 0; i < group->n_items; i++)
 		record_call_fini(&group->items[i].call);
+	bytes_buf_fini(&group->answer);
 	arena_free(group->work->arena);
 }
 

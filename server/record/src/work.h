@@ -8,7 +8,7 @@
 
 #include "value.h"
 
-#define TRIES_MAX 4 /* how often a call begins again because the schema changed meanwhile */
+#define TRIES_MAX   4 /* how often a call begins again because the schema changed meanwhile */
 #define CALL_MAX_NS (5 * CLOCK_NS_PER_S)
 
 struct record_book {
@@ -57,6 +57,7 @@ struct record_work {
 	struct expr_environment environment;
 	struct problems problems;
 	char id[ID_RECORD_BYTES + 1];
+	struct id_source *ids; /* NULL: the loop's, on the loop */
 	char now[CLOCK_TEXT_BYTES];
 	bool is_stale; /* the schema changed since the call began */
 	unsigned n_tries;
@@ -117,6 +118,8 @@ void work_answer_problems(struct record_work *work, const char *message);
 /* Ends the call by what a job came to, if it is anything but STORE_OK or a refusal of run's own.
  * True when it did (also when the call begins again). */
 bool work_answer_outcome(struct record_work *work);
+/* Where ids and secrets are drawn. */
+struct id_source *work_ids(struct record_work *work);
 /* When the call began, as records carry it. */
 const char *work_now(struct record_work *work);
 bool work_is_superuser(const struct record_work *work);

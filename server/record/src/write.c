@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "once.h"
 #include "password.h"
 #include "write.h"
 
@@ -18,11 +19,10 @@ static struct record_work *work_of(struct store_job *job)
 	return (struct record_work *)(void *)((char *)job - offsetof(struct record_work, job));
 }
 
-/* A fresh token key: every token that was signed over the last one is worth nothing now. */
-static void draw_token_key(struct record_work *work)
+void write_draw_token_key(struct record_work *work)
 {
 	char random[24];
-	id_random(loop_ids(work->call->loop), random, sizeof(random));
+	id_random(work_ids(work), random, sizeof(random));
 	bytes_hex((struct bytes){ random, sizeof(random) }, work->token_key);
 	work->token_key[48] = '\0';
 }
@@ -75,22 +75,14 @@ static void start_password(struct record_work *work)
 
 /* ---- on the writer ---- */
 
-static enum store_outcome run_create(struct store_job *job, struct store_conn *conn)
+enum store_outcome write_create_row(struct record_work *work, struct store_conn *conn)
 {
-	struct record_work *work = work_of(job);
 	bool is_met = false;
 	int note = -1;
-	work->refused_status = 0;
-	work->has_refusal_data = false;
-	work->call->refused_by = RECORD_BY_NOBODY;
-	work->problems.n = 0;
-	changes_forget(work);
-	enum store_outcome outcome = work_check_version(work, conn);
+	enum store_outcome outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
-		outcome = row_check_relations(work, conn);
-	if (outcome == STORE_OK)
-		outcome = changes_begin(work, conn, RECORD_CREATE, work->collection,
-			bytes_of(work->id), &note);
+		outcome = changes_begin(
+			work, conn, RECORD_CREATE, work->collection, bytes_of(work->id), &note);
 	if (outcome == STORE_OK)
 		outcome = row_insert(work, conn);
 	if (outcome == STORE_OK)
@@ -101,15 +93,43 @@ static enum store_outcome run_create(struct store_job *job, struct store_conn *c
 		work_note_rule(work, RULE_CREATE);
 		outcome = row_refuse(work, 400, "Failed to create record.");
 	}
+	return outcome == STORE_OK ? ask_run_attached(work, conn) : outcome;
+}
+
+/* What every run of a write begins and ends with. */
+static enum store_outcome begin_run(struct record_work *work, struct store_conn *conn)
+{
+	changes_forget(work);
+	enum store_outcome outcome = work_check_version(work, conn);
+	return outcome == STORE_OK ? once_begin(work, work->call->once, conn) : outcome;
+}
+
+static enum store_outcome end_run(struct record_work *work, struct store_conn *conn)
+{
+	enum store_outcome outcome = row_answer(work, conn);
+	return outcome == STORE_OK ? once_keep(work, work->call->once, conn, 200,
+					     bytes_buf_view(&work->call->answer))
+				   : outcome;
+}
+
+static enum store_outcome run_create(struct store_job *job, struct store_conn *conn)
+{
+	struct record_work *work = work_of(job);
+	work->refused_status = 0;
+	work->has_refusal_data = false;
+	work->call->refused_by = RECORD_BY_NOBODY;
+	work->problems.n = 0;
+	enum store_outcome outcome = begin_run(work, conn);
 	if (outcome == STORE_OK)
-		outcome = ask_run_attached(work, conn);
-	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
+		outcome = write_create_row(work, conn);
+	return outcome == STORE_OK ? end_run(work, conn) : outcome;
 }
 
 static void done_write(struct store_job *job)
 {
 	struct record_work *work = work_of(job);
-	const char *message = work->action == RECORD_CREATE ? "Failed to create record." : "Failed to update record.";
+	const char *message = work->action == RECORD_CREATE ? "Failed to create record."
+							    : "Failed to update record.";
 	if (work_answer_outcome(work))
 		return;
 	if (job->outcome == STORE_OK) {
@@ -176,7 +196,7 @@ void record_create(struct record_call *call)
 	work->run_write = run_create;
 	work->done_write = done_write;
 	if (work->collection->is_auth) {
-		draw_token_key(work);
+		write_draw_token_key(work);
 		start_password(work);
 	} else {
 		ask_then_queue(work);
@@ -203,13 +223,11 @@ void write_committed(struct store_job *job)
 	changes_tell(work_of(job));
 }
 
-static enum store_outcome update(struct record_work *work, struct store_conn *conn)
+enum store_outcome write_update_row(struct record_work *work, struct store_conn *conn)
 {
 	bool is_met = false;
 	int note = -1;
-	enum store_outcome outcome = work_check_version(work, conn);
-	if (outcome == STORE_OK)
-		outcome = row_meets_rule(work, conn, RULE_UPDATE, &is_met);
+	enum store_outcome outcome = row_meets_rule(work, conn, RULE_UPDATE, &is_met);
 	if (outcome == STORE_OK && !is_met) {
 		work_note_rule(work, RULE_UPDATE);
 		return row_refuse(work, 404, "The requested resource wasn't found.");
@@ -223,15 +241,13 @@ static enum store_outcome update(struct record_work *work, struct store_conn *co
 	if (outcome == STORE_OK)
 		outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
-		outcome = changes_begin(work, conn, RECORD_UPDATE, work->collection,
-			bytes_of(work->id), &note);
+		outcome = changes_begin(
+			work, conn, RECORD_UPDATE, work->collection, bytes_of(work->id), &note);
 	if (outcome == STORE_OK)
 		outcome = row_update(work, conn);
 	if (outcome == STORE_OK)
 		outcome = changes_end(work, conn, note);
-	if (outcome == STORE_OK)
-		outcome = ask_run_attached(work, conn);
-	return outcome == STORE_OK ? row_answer(work, conn) : outcome;
+	return outcome == STORE_OK ? ask_run_attached(work, conn) : outcome;
 }
 
 static enum store_outcome run_update(struct store_job *job, struct store_conn *conn)
@@ -241,7 +257,6 @@ static enum store_outcome run_update(struct store_job *job, struct store_conn *c
 	work->refused_status = 0;
 	work->has_refusal_data = false;
 	work->call->refused_by = RECORD_BY_NOBODY;
-	changes_forget(work);
 	bytes_buf_clear(&work->call->ignored);
 	problems_init(&work->problems, &work->call->answer);
 	/* The body is worked out a second time here, and once more when a batch has to be run
@@ -249,7 +264,11 @@ static enum store_outcome run_update(struct store_job *job, struct store_conn *c
 	if (arena_new(UPDATE_ARENA_BYTES, &arena, &job->err) < 0)
 		return STORE_FAULT;
 	work->arena = arena;
-	enum store_outcome outcome = update(work, conn);
+	enum store_outcome outcome = begin_run(work, conn);
+	if (outcome == STORE_OK)
+		outcome = write_update_row(work, conn);
+	if (outcome == STORE_OK)
+		outcome = end_run(work, conn);
 	work->arena = work->call->arena;
 	return outcome;
 }
@@ -293,7 +312,7 @@ static void done_old_hash(struct store_job *job)
 
 static void start_new_password(struct record_work *work)
 {
-	draw_token_key(work);
+	write_draw_token_key(work);
 	if (work_is_superuser(work)) {
 		start_password(work);
 		return;

@@ -24,6 +24,12 @@ void body_set_autodates(struct record_work *work, bool is_create);
 /* ---- write.c ---- */
 /* The body over the row in work->values, dates set and checked. STORE_REFUSED: see problems. */
 enum store_outcome write_work_out(struct record_work *work);
+/* On the writer: the row of work->values put in, or that of work->id changed by the body, with all
+ * that is checked about it. */
+enum store_outcome write_create_row(struct record_work *work, struct store_conn *conn);
+enum store_outcome write_update_row(struct record_work *work, struct store_conn *conn);
+/* A fresh token key: every token that was signed over the last one is worth nothing now. */
+void write_draw_token_key(struct record_work *work);
 /* For store_job.committed. */
 void write_committed(struct store_job *job);
 

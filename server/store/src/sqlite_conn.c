@@ -282,6 +282,12 @@ void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_out
 		job->err = conn->err;
 }
 
+void store_note_conflict(struct store_conn *conn, struct store_job *job)
+{
+	job->conflict = conn->conflict;
+	memcpy(job->conflict_columns, conn->conflict_columns, sizeof(job->conflict_columns));
+}
+
 bool conn_wants_checkpoint(const struct store_conn *conn)
 {
 	/* A log that readers hold is not tried again at each commit: that would sync the database

@@ -1,0 +1,20 @@
+/*
+ * records.h - what routes that write records share with records.c
+ */
+#ifndef API_RECORDS_H
+#define API_RECORDS_H
+
+#include "internal.h"
+
+#include "text_url.h"
+
+/* Book, viewer, collection, id, query, headers and so on, out of the request. False having
+ * answered. */
+bool records_fill_call(struct api_request *request, struct record_call *call);
+/* The pairs of a query string, decoded, in arena. Returns TEXT_URL_END, or why not. */
+enum text_url_result records_parse_query(
+	struct bytes text, struct arena *arena, const struct record_pair **ret, size_t *ret_n);
+/* "X-Forwarded-For" as rules name it: x_forwarded_for; {NULL, 0} when the arena is full. */
+struct bytes records_rule_name(struct arena *arena, struct bytes name);
+
+#endif
