@@ -94,6 +94,9 @@ enum store_outcome plugin_catalogue_put_step(struct store_conn *conn, const char
 /* Makes the row what *deployment says; its generation becomes the old one + 1. */
 enum store_outcome plugin_catalogue_put_deployment(
 	struct store_conn *conn, const struct plugin_deployment *deployment);
+/* Takes the row away, if there is one. */
+enum store_outcome plugin_catalogue_remove_deployment(
+	struct store_conn *conn, const char *tenant, const char *plugin);
 /* The row of a tenant's plugin; *ret_found says whether there is one. */
 enum store_outcome plugin_catalogue_get_deployment(struct store_conn *conn, const char *tenant,
 	const char *plugin, struct plugin_deployment *ret, bool *ret_found);

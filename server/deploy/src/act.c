@@ -200,6 +200,7 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 	bool is_first = act->is_first;
 	if (act->kind == ACT_START && outcome != DEPLOY_DONE && deployment)
 		rollout_on_failed_start(deployment, message);
+	bool is_last = deployment && --deployment->n_acts == 0;
 	if (deployment && deployment->act == act)
 		deployment->act = NULL;
 	status_refresh(deploy);
@@ -212,6 +213,8 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 			deployment->waiting_end = &deployment->waiting;
 		deployment->act = next;
 		rollout_begin(next);
+	} else if (is_last) {
+		keeper_forget_unused(deployment);
 	}
 	if (is_first && --deploy->n_start_acts == 0)
 		keeper_say_ready(deploy);
@@ -219,6 +222,8 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 
 void act_enqueue(struct act *act, struct deployment *deployment)
 {
+	if (act->deployment != deployment)
+		deployment->n_acts++;
 	act->deployment = deployment;
 	act->next = NULL;
 	if (deployment->act) {

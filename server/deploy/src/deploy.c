@@ -64,6 +64,22 @@ static void free_deployment(struct deployment *deployment)
 	free(deployment);
 }
 
+void keeper_forget_unused(struct deployment *deployment)
+{
+	struct deploy *deploy = deployment->deploy;
+	if (deployment->row.sha256[0] || deployment->n_acts || deployment->n_instances)
+		return;
+	struct deployment **at = &deploy->deployments;
+	while (*at != deployment)
+		at = &(*at)->next;
+	*at = deployment->next;
+	loop_timer_stop(&deployment->respawn);
+	if (deployment->store)
+		tenant_use_end(&deployment->use);
+	free_deployment(deployment);
+	status_refresh(deploy);
+}
+
 /* ---- requests ---- */
 static void refuse_request(struct act *act, enum deploy_outcome outcome, const char *message)
 {

@@ -4,7 +4,8 @@
  * An act is one change of one deployment, from its file to the switch, as a chain of steps: each
  * starts something (a job on the executor, a write to control.db, a worker) and names the step that
  * goes on when it is done. A deployment has one act at a time; the others wait in line. An act that
- * fails undoes nothing, because nothing is changed before the switch.
+ * fails undoes nothing, because nothing is changed before the switch; but for the wanted row, which
+ * is committed just before it, and put back when the worker does not live to see the switch.
  *
  *   upload:   hash, keep in a sealed memfd -> inspect -> manifest -> [line] -> artifact ->
  * catalogue
@@ -59,6 +60,9 @@ struct deployment {
 
 	struct act *act; /* under way */
 	struct act *waiting, **waiting_end;
+	/* Those that name it: the acts, also before their turn, and the instances until every loop
+	 * has let go of them. Without any of them, and without a row, it is forgotten. */
+	unsigned n_acts, n_instances;
 
 	struct tenant_use use;
 	struct store *store; /* of the tenant; NULL until it is in use */
@@ -103,6 +107,8 @@ struct act {
 	struct inspection inspection;
 	struct pool_instance *instance;
 	bool has_switched;
+	bool is_writing;   /* the wanted row is with the writer, which needs the act */
+	char undoing[232]; /* why the wanted row is put back */
 
 	/* the step under way and what comes after it */
 	int (*work)(struct act *act, struct err *err);
@@ -113,7 +119,7 @@ struct act {
 	struct store_job store_job;
 	struct audit_wait audit_wait;
 	struct err err;
-	bool is_refused; /* err is the author's to mend, not ours */
+	bool is_refused; /* what is being undone is the author's to mend, not ours */
 };
 
 struct status_row {
@@ -165,6 +171,8 @@ struct deploy {
 struct deployment *keeper_find(struct deploy *deploy, struct bytes tenant, struct bytes plugin);
 /* As keeper_find, and makes it. NULL: no memory. */
 struct deployment *keeper_need(struct deploy *deploy, struct bytes tenant, struct bytes plugin);
+/* Frees it when nothing names it and no version of it was ever deployed. */
+void keeper_forget_unused(struct deployment *deployment);
 /* The self-test is over and everything wanted has been started, or not. */
 void keeper_say_ready(struct deploy *deploy);
 

@@ -144,15 +144,13 @@ void rollout_instance_gone(
 		act->instance = NULL;
 		if (act->has_switched && !is_respawn)
 			return; /* on_switched finds it gone, and needs the act until then */
+		if (act->is_writing) {
+			bytes_to_string(bytes_of(end->reason), act->undoing, sizeof act->undoing);
+			return; /* on_wanted_written finds it gone, and puts the row back */
+		}
 		if (deployment->deploy->is_closing) {
 			act_end(act, DEPLOY_FAULT, "the server stops");
 			return;
-		}
-		if (!is_respawn && !deployment->active &&
-			deployment->state == DEPLOYMENT_STARTING) {
-			deployment->state = DEPLOYMENT_FAILED;
-			bytes_to_string(bytes_of(end->reason), deployment->message,
-				sizeof deployment->message);
 		}
 		act_end(act, is_respawn ? DEPLOY_FAULT : DEPLOY_REFUSED, end->reason);
 		if (is_respawn)
@@ -235,6 +233,56 @@ static void on_switched(void *context)
 	finish(act, "plugin.active");
 }
 
+/* ---- the wanted row ---- */
+static enum store_outcome put_wanted(struct act *act, struct store_conn *conn)
+{
+	enum store_outcome outcome = plugin_catalogue_put_deployment(conn, &act->row);
+	if (outcome == STORE_OK)
+		outcome = plugin_catalogue_put_step(conn, act->row.tenant, act->row.plugin,
+			act->row.sha256,
+			act->row.wanted == PLUGIN_WANTED_ACTIVE ? "active" : "disabled", "");
+	return outcome;
+}
+
+static enum store_outcome put_back(struct act *act, struct store_conn *conn)
+{
+	/* The keeper's thread has the row from before, and changes it for no other act meanwhile.
+	 */
+	const struct plugin_deployment *before = &act->deployment->row;
+	enum store_outcome outcome = before->sha256[0]
+					     ? plugin_catalogue_put_deployment(conn, before)
+					     : plugin_catalogue_remove_deployment(
+						       conn, act->row.tenant, act->row.plugin);
+	if (outcome == STORE_OK)
+		outcome = plugin_catalogue_put_step(conn, act->row.tenant, act->row.plugin,
+			act->row.sha256, "refused", act->undoing);
+	return outcome;
+}
+
+static void on_put_back(struct act *act)
+{
+	char message[512];
+	if (act->err.code == ERR_NONE) {
+		memcpy(message, act->undoing, sizeof act->undoing);
+		act_end(act, act->is_refused ? DEPLOY_REFUSED : DEPLOY_FAULT, message);
+		return;
+	}
+	snprintf(message, sizeof message,
+		"%s; and what was wanted before could not be written down again (%.100s): after a "
+		"restart of the server this version would start",
+		act->undoing, act->err.message);
+	act_end(act, DEPLOY_FAULT, message);
+}
+
+/* What was committed is not to be: a start of the server would begin with it. */
+static void undo_wanted(struct act *act, const char *why, bool is_refused)
+{
+	if (why != act->undoing)
+		bytes_to_string(bytes_of(why), act->undoing, sizeof act->undoing);
+	act->is_refused = is_refused;
+	act_on_control(act, true, put_back, on_put_back);
+}
+
 static void switch_to(struct act *act)
 {
 	struct deployment *deployment = act->deployment;
@@ -248,13 +296,20 @@ static void switch_to(struct act *act)
 	};
 	act->has_switched = true;
 	if (pool_switch(act->deploy->pool, &to, &act->err) < 0) {
+		struct pool_instance *instance = act->instance;
 		act->has_switched = false;
-		pool_instance_kill(act->instance, "no memory for a switch");
+		act->instance = NULL;
+		pool_instance_kill(instance, "no memory for a switch");
+		if (act->kind == ACT_START) /* its row is what it was */
+			act_end(act, DEPLOY_FAULT, "no memory for a switch");
+		else
+			undo_wanted(act, "no memory for a switch", false);
 	}
 }
 
 static void on_wanted_written(struct act *act)
 {
+	act->is_writing = false;
 	if (act->err.code != ERR_NONE) {
 		if (act->instance) {
 			struct pool_instance *instance = act->instance;
@@ -265,24 +320,15 @@ static void on_wanted_written(struct act *act)
 		return;
 	}
 	if (!act->instance) {
-		act_refuse(act, "the worker ended before it could take over");
+		undo_wanted(act, act->undoing, !act->deploy->is_closing);
 		return;
 	}
 	switch_to(act);
 }
 
-static enum store_outcome put_wanted(struct act *act, struct store_conn *conn)
-{
-	enum store_outcome outcome = plugin_catalogue_put_deployment(conn, &act->row);
-	if (outcome == STORE_OK)
-		outcome = plugin_catalogue_put_step(conn, act->row.tenant, act->row.plugin,
-			act->row.sha256,
-			act->row.wanted == PLUGIN_WANTED_ACTIVE ? "active" : "disabled", "");
-	return outcome;
-}
-
 static void write_wanted(struct act *act)
 {
+	act->is_writing = true;
 	act_on_control(act, true, put_wanted, on_wanted_written);
 }
 
@@ -339,6 +385,13 @@ static void switch_early(struct act *act)
 		pool_instance_kill(act->instance, "no memory for a switch");
 }
 
+static void on_instance_freed(void *context)
+{
+	struct deployment *deployment = context;
+	deployment->n_instances--;
+	keeper_forget_unused(deployment);
+}
+
 static void start_worker(struct act *act)
 {
 	struct deployment *deployment = act->deployment;
@@ -354,6 +407,7 @@ static void start_worker(struct act *act)
 		.context = deployment,
 		.on_ready = on_ready,
 		.on_exit = rollout_instance_gone,
+		.on_freed = on_instance_freed,
 	};
 	if (pool_instance_start(
 		    act->deploy->pool, act->deploy->spawn, &spec, &act->instance, &act->err) < 0) {
@@ -368,6 +422,7 @@ static void start_worker(struct act *act)
 		act_has_failed(act);
 		return;
 	}
+	deployment->n_instances++;
 	if (is_respawn)
 		switch_early(act);
 }
@@ -472,7 +527,7 @@ static void on_disable_written(struct act *act)
 		.context = act,
 	};
 	if (pool_switch(act->deploy->pool, &to, &act->err) < 0)
-		act_has_failed(act);
+		undo_wanted(act, "no memory for a switch", false);
 }
 
 static void disable(struct act *act)
@@ -526,6 +581,20 @@ static void begin_respawn(struct act *act)
 	start_worker(act);
 }
 
+/* Another act may have started a worker, or disabled the plugin, since the timer fired. */
+static void begin_start(struct act *act)
+{
+	struct deployment *deployment = act->deployment;
+	if (deployment->active || deployment->row.wanted != PLUGIN_WANTED_ACTIVE) {
+		act_end(act, DEPLOY_DONE, "");
+		return;
+	}
+	deployment->state = DEPLOYMENT_STARTING;
+	load(act, deployment->row.sha256);
+}
+
+/* An act that somebody asked for leaves the state alone until it has succeeded: what fails must
+ * leave a plugin that was to be tried again to its timer. status.c says "starting" meanwhile. */
 void rollout_begin(struct act *act)
 {
 	struct deploy *deploy = act->deploy;
@@ -539,15 +608,12 @@ void rollout_begin(struct act *act)
 		return;
 	}
 	if (deploy->self_test.complaint[0] && act->kind != ACT_DISABLE) {
-		deployment->state = DEPLOYMENT_FAILED;
 		act_refuse(
 			act, "this machine may not run plugins: %s", deploy->self_test.complaint);
 		return;
 	}
 	switch (act->kind) {
 	case ACT_UPLOAD:
-		if (!deployment->active)
-			deployment->state = DEPLOYMENT_STARTING;
 		begin_upload(act);
 		break;
 	case ACT_ROLLBACK:
@@ -561,8 +627,7 @@ void rollout_begin(struct act *act)
 		act->row.generation++;
 		break;
 	case ACT_START:
-		deployment->state = DEPLOYMENT_STARTING;
-		load(act, deployment->row.sha256);
+		begin_start(act);
 		break;
 	case ACT_RESPAWN:
 		begin_respawn(act);

@@ -10,6 +10,16 @@ static const char *state_name(enum deployment_state state)
 	return NAMES[state];
 }
 
+/* While somebody's act tries to bring up what does not run, that is what there is to say. */
+static const char *state_now(const struct deployment *deployment)
+{
+	const struct act *act = deployment->act;
+	bool is_coming =
+		act && !deployment->active &&
+		(act->kind == ACT_UPLOAD || act->kind == ACT_ROLLBACK || act->kind == ACT_ENABLE);
+	return state_name(is_coming ? DEPLOYMENT_STARTING : deployment->state);
+}
+
 static uint64_t sum(const struct deployment *deployment, size_t offset)
 {
 	uint64_t total = 0;
@@ -50,7 +60,7 @@ static void fill(struct deployment *deployment, struct status_row *row)
 	memcpy(to->tenant, deployment->tenant, sizeof to->tenant);
 	memcpy(to->plugin, deployment->plugin, sizeof to->plugin);
 	memcpy(to->sha256, deployment->row.sha256, sizeof to->sha256);
-	bytes_to_string(bytes_of(state_name(deployment->state)), to->state, sizeof to->state);
+	bytes_to_string(bytes_of(state_now(deployment)), to->state, sizeof to->state);
 	memcpy(to->message, deployment->message, sizeof to->message);
 	to->since_wall_us = deployment->since_wall_us;
 	to->generation = deployment->row.generation;

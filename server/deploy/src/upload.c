@@ -101,9 +101,7 @@ static void on_catalogued(struct act *act)
 	if (act_has_failed(act))
 		return;
 	act_record(act, "plugin.verified", AUDIT_ALLOWED, NULL);
-	struct deployment *deployment = act->deployment;
-	act->deployment = NULL;
-	act_enqueue(act, deployment);
+	act_enqueue(act, act->deployment);
 }
 
 static enum store_outcome put_version(struct act *act, struct store_conn *conn)
@@ -147,6 +145,7 @@ static void on_inspected(struct act *act)
 		act_end(act, DEPLOY_FAULT, "no memory for a deployment");
 		return;
 	}
+	act->deployment->n_acts++;
 	act_on_files(act, keep_artifact, on_artifact_kept);
 }
 

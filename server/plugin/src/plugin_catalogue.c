@@ -80,6 +80,19 @@ enum store_outcome plugin_catalogue_put_deployment(
 	return store_exec(stmt, NULL);
 }
 
+enum store_outcome plugin_catalogue_remove_deployment(
+	struct store_conn *conn, const char *tenant, const char *plugin)
+{
+	struct store_stmt *stmt;
+	enum store_outcome outcome = store_prepare(conn,
+		BYTES("DELETE FROM plugin_deployments WHERE tenant = ?1 AND plugin = ?2"), &stmt);
+	if (outcome != STORE_OK)
+		return outcome;
+	store_bind_text(stmt, 1, bytes_of(tenant));
+	store_bind_text(stmt, 2, bytes_of(plugin));
+	return store_exec(stmt, NULL);
+}
+
 #define DEPLOYMENT_COLUMNS                                                                         \
 	"SELECT tenant, plugin, sha256, previous_sha256, wanted, grant_all, generation "           \
 	"FROM plugin_deployments "

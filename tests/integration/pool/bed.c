@@ -652,6 +652,100 @@ static unsigned count_workers(void)
 	return (unsigned)strtoul(text, NULL, 10);
 }
 
+int bed_newest_worker(void)
+{
+	char command[200], text[32] = "";
+	snprintf(command, sizeof command,
+		"for s in $(pgrep -P %d -x tenon-spawn); do pgrep -n -P $s -x tenon-worker; done",
+		(int)getpid());
+	FILE *pipe = popen(command, "r");
+	if (pipe && fgets(text, sizeof text, pipe))
+		text[sizeof text - 1] = 0;
+	if (pipe)
+		pclose(pipe);
+	return (int)strtol(text, NULL, 10);
+}
+
+/* ---- the databases behind everybody's back ---- */
+struct script {
+	struct store_job job;
+	const char *sql;
+	sem_t done;
+};
+
+static enum store_outcome run_script(struct store_job *job, struct store_conn *conn)
+{
+	return store_run_script(conn, bytes_of(((struct script *)job)->sql));
+}
+
+static void on_script_done(struct store_job *job)
+{
+	sem_post(&((struct script *)job)->done);
+}
+
+static void run_in(struct store *store, const char *sql)
+{
+	struct script script = {
+		.job = { .run = run_script, .done = on_script_done, .alone = true }, .sql = sql
+	};
+	sem_init(&script.done, 0, 0);
+	store_write(store, &script.job);
+	sem_wait(&script.done);
+	sem_destroy(&script.done);
+	CU_ASSERT_EQUAL(script.job.outcome, STORE_OK);
+	if (script.job.outcome != STORE_OK)
+		printf(" [%s: %s]", sql, script.job.err.message);
+}
+
+void bed_control_script(const char *sql)
+{
+	run_in(bed.control, sql);
+}
+
+void bed_tenant_script(const char *tenant, const char *sql)
+{
+	run_in(tenant_store(tenant_find(bed.tenants, bytes_of(tenant))), sql);
+}
+
+static struct hold {
+	struct store_job job;
+	sem_t is_held, may_go, has_gone;
+} hold;
+
+static enum store_outcome run_hold(struct store_job *job, struct store_conn *conn)
+{
+	(void)job;
+	(void)conn;
+	sem_post(&hold.is_held);
+	sem_wait(&hold.may_go);
+	return STORE_OK;
+}
+
+static void on_hold_done(struct store_job *job)
+{
+	(void)job;
+	sem_post(&hold.has_gone);
+}
+
+void bed_hold_control(void)
+{
+	hold.job = (struct store_job){ .run = run_hold, .done = on_hold_done, .alone = true };
+	sem_init(&hold.is_held, 0, 0);
+	sem_init(&hold.may_go, 0, 0);
+	sem_init(&hold.has_gone, 0, 0);
+	store_write(bed.control, &hold.job);
+	sem_wait(&hold.is_held);
+}
+
+void bed_release_control(void)
+{
+	sem_post(&hold.may_go);
+	sem_wait(&hold.has_gone);
+	sem_destroy(&hold.is_held);
+	sem_destroy(&hold.may_go);
+	sem_destroy(&hold.has_gone);
+}
+
 struct bed_measure bed_measure(void)
 {
 	struct bed_measure measure = { .n_fds = count_entries("/proc/self/fd") };

@@ -64,6 +64,15 @@ unsigned bed_write_line(
 unsigned bed_write_lines(const char *tenant, const char *product, int quantity, unsigned n);
 int64_t bed_stock(const char *tenant, const char *product);
 
+/* Runs statements of ours in control.db, or in the database of a tenant that is in use. */
+void bed_control_script(const char *sql);
+void bed_tenant_script(const char *tenant, const char *sql);
+/* Keeps the writer of control.db busy: whoever writes there waits until it is released. */
+void bed_hold_control(void);
+void bed_release_control(void);
+/* The worker that was started last; 0: none runs. */
+int bed_newest_worker(void);
+
 struct bed_measure {
 	unsigned n_fds, n_workers;
 	uint64_t rss_bytes;
