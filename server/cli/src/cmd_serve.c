@@ -119,6 +119,10 @@ static int serve(const struct core_config *config, bool is_demo)
 	core_self_test(core, &self_test);
 	if (self_test.complaint[0])
 		fprintf(stderr, "tenon: no plugin will be started: %s\n", self_test.complaint);
+	else if (core_deploy(core) && !self_test.has_run)
+		fprintf(stderr,
+			"tenon: the sandbox's self-test has not ended: no plugin is started "
+			"before it has\n");
 	if (auth_setup_is_needed(core_operators(core)))
 		auth_setup_offer(core_operators(core), setup_token);
 

@@ -122,7 +122,7 @@ void inspect_begin(struct act *act, void (*then)(struct act *act))
 	lseek(act->fd, 0, SEEK_SET);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
 		ERR_SET(err, ERR_IO, "no descriptors for a pipe");
-		act_has_failed(act);
+		then(act);
 		return;
 	}
 	fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
@@ -150,7 +150,7 @@ void inspect_begin(struct act *act, void (*then)(struct act *act))
 	}
 	if (result < 0) {
 		close_all(inspection);
-		act_has_failed(act);
+		then(act);
 	}
 }
 

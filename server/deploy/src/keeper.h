@@ -207,8 +207,8 @@ int upload_load_artifact(struct act *act, struct err *err);
 enum store_outcome upload_read_version(struct act *act, struct store_conn *conn);
 
 /* ---- inspect.c ---- */
-/* Runs tenon-inspect on act->fd; then then(act) with the verdict's JSON in inspection.out, or err.
- */
+/* Runs tenon-inspect on act->fd; then then(act) with the verdict's JSON in inspection.out, or err,
+ * also before this returns. */
 void inspect_begin(struct act *act, void (*then)(struct act *act));
 /* Reads the verdict. Returns 0 with the manifest's text (to be freed), or -1 with err: ERR_INVALID
  * says what the author has to mend. */

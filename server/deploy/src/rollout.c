@@ -607,6 +607,10 @@ void rollout_begin(struct act *act)
 		act_refuse(act, "its tenant is not there any more");
 		return;
 	}
+	if (!deploy->self_test.has_run && act->kind != ACT_DISABLE) {
+		act_end(act, DEPLOY_BUSY, "the sandbox's self-test has not ended yet: try again");
+		return;
+	}
 	if (deploy->self_test.complaint[0] && act->kind != ACT_DISABLE) {
 		act_refuse(
 			act, "this machine may not run plugins: %s", deploy->self_test.complaint);

@@ -23,6 +23,7 @@
 
 static struct bed {
 	char folder[64];
+	const char *inspector;
 	struct executor *executor;
 	struct store *control;
 	struct tenant_catalogue *tenants;
@@ -150,6 +151,13 @@ void bed_start(void)
 	bed_start_with("selftest-1.0.0.so");
 }
 
+void bed_start_without_inspector(void)
+{
+	bed.inspector = "tenon-there-is-none";
+	bed_start();
+	bed.inspector = NULL;
+}
+
 void bed_move_artifacts(bool away)
 {
 	const char *here = at("plugins"), *there = at("plugins.away");
@@ -179,7 +187,8 @@ void bed_start_with(const char *selftest)
 		.data_folder = bed.folder,
 		.spawner_path = binary("POOL_BIN", "tenon-spawn"),
 		.worker_path = binary("POOL_BIN", "tenon-worker"),
-		.inspector_path = binary("POOL_BIN", "tenon-inspect"),
+		.inspector_path =
+			binary("POOL_BIN", bed.inspector ? bed.inspector : "tenon-inspect"),
 		.selftest_path = binary("POOL_PLUGINS", selftest),
 		.allow_missing = ~0u,
 	};

@@ -19,6 +19,8 @@
 void bed_start(void);
 /* With another file in the canary's place. */
 void bed_start_with(const char *selftest);
+/* With another program in the inspector's place. */
+void bed_start_without_inspector(void);
 /* Takes the folder of artifacts away, or brings it back. The bed must not run. */
 void bed_move_artifacts(bool away);
 /* The journal's disk takes 200 ms for each sync, or only what it takes. */

@@ -122,6 +122,18 @@ static void a_refused_upload_leaves_a_crashed_plugin_to_its_timer(void)
 	bed_tenant_script("shop", "ALTER TABLE products RENAME COLUMN stocked TO stock");
 	CU_ASSERT(is_build("1"));
 	bed_stop();
+}
+
+static void a_self_test_that_cannot_begin_has_failed(void)
+{
+	struct deploy_self_test test;
+	bed_start_without_inspector(); /* waits until the keeper says it is ready */
+	deploy_self_test(bed_deploy_of(), &test);
+	CU_ASSERT(test.has_run);
+	CU_ASSERT_PTR_NOT_NULL(strstr(test.complaint, "tenon-there-is-none"));
+	CU_ASSERT_EQUAL(bed_call(0, "shop", "order-rules", "/build").found, POOL_DOWN);
+	CU_ASSERT_EQUAL(bed_measure().n_workers, 0);
+	bed_stop();
 	bed_remove();
 }
 
@@ -129,6 +141,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_first_upload_that_is_refused_leaves_nothing_listed),
 	UNIT(a_worker_that_dies_while_its_row_is_written_changes_nothing),
 	UNIT(a_refused_upload_leaves_a_crashed_plugin_to_its_timer),
+	UNIT(a_self_test_that_cannot_begin_has_failed),
 };
 
 UNIT_MAIN("keeper", tests)
