@@ -57,6 +57,7 @@ enum pool_find_result {
  * again after waiting for anything. */
 struct pool_target {
 	struct pool_lane *lane;
+	struct bytes plugin; /* its id */
 	const struct plugin_version *version;
 	unsigned index;                   /* into the manifest's routes or hooks */
 	const struct plugin_route *route; /* of a route */
@@ -74,7 +75,8 @@ enum pool_find_result pool_find_route(struct pool_view *view, struct bytes tenan
 
 /* The first plugin, in order of plugin id and behind the id after ("" is before all), that has a
  * hook for this event. POOL_NO_ROUTE when there is none. POOL_DOWN fills version and hook too: the
- * caller decides by hook->fail_open. */
+ * caller decides by hook->fail_open. Both are NULL when nobody can say which hooks the plugin has:
+ * then the event is refused. */
 enum pool_find_result pool_find_hook(struct pool_view *view, struct bytes tenant,
 	struct bytes collection, enum plugin_when when, enum plugin_action action,
 	struct bytes after, struct pool_target *ret);

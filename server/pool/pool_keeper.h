@@ -125,7 +125,9 @@ struct pool_switch {
 	/* Who serves from now on; NULL: nobody, and then these say why: */
 	struct pool_instance *instance;
 	struct plugin_version
-		*version;   /* whose hooks still guard writes; NULL: no hooks, no routes */
+		*version; /* whose hooks still guard writes; NULL: no hooks, no routes */
+	/* Without a version: nobody knows which writes it guards, so it guards all of them. */
+	bool are_hooks_unknown;
 	const char *reason; /* for people; copied */
 	unsigned retry_after_ms;
 	/* Every loop has switched: no call that begins later goes to what was there before. */

@@ -64,6 +64,22 @@ static void free_deployment(struct deployment *deployment)
 	free(deployment);
 }
 
+int keeper_say_down(
+	struct deployment *deployment, const char *reason, unsigned retry_after_ms, struct err *err)
+{
+	bool is_wanted =
+		deployment->row.sha256[0] && deployment->row.wanted == PLUGIN_WANTED_ACTIVE;
+	struct pool_switch to = {
+		.tenant = deployment->tenant,
+		.plugin = deployment->plugin,
+		.version = is_wanted ? deployment->version : NULL,
+		.are_hooks_unknown = is_wanted && !deployment->version,
+		.reason = reason,
+		.retry_after_ms = retry_after_ms,
+	};
+	return pool_switch(deployment->deploy->pool, &to, err);
+}
+
 void keeper_forget_unused(struct deployment *deployment)
 {
 	struct deploy *deploy = deployment->deploy;
@@ -252,7 +268,8 @@ static void take_row(void *context, const struct plugin_deployment *row)
 }
 
 /* The version of each row, so that its hooks guard writes from the first request on. A manifest
- * that cannot be read is reported when its act begins. */
+ * that cannot be read is reported when its act begins; until then, and as long as that fails, the
+ * plugin guards every write of its tenant. */
 static void read_versions(struct deploy *deploy, struct store_conn *conn)
 {
 	for (struct deployment *at = deploy->deployments; at; at = at->next) {
@@ -303,14 +320,8 @@ static int say_starting(struct deploy *deploy, struct err *err)
 {
 	for (struct deployment *at = deploy->deployments; at; at = at->next) {
 		bool is_wanted = at->row.wanted == PLUGIN_WANTED_ACTIVE;
-		struct pool_switch to = {
-			.tenant = at->tenant,
-			.plugin = at->plugin,
-			.version = is_wanted ? at->version : NULL,
-			.reason = is_wanted ? "it is starting" : "it is disabled",
-			.retry_after_ms = is_wanted ? 1000 : 60000,
-		};
-		if (pool_switch(deploy->pool, &to, err) < 0)
+		if (keeper_say_down(at, is_wanted ? "it is starting" : "it is disabled",
+			    is_wanted ? 1000 : 60000, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -444,12 +455,7 @@ static void on_close(struct loop_message *message)
 	deploy->is_closing = true;
 	for (struct deployment *at = deploy->deployments; at; at = at->next) {
 		loop_timer_stop(&at->respawn);
-		struct pool_switch to = { .tenant = at->tenant,
-			.plugin = at->plugin,
-			.version = at->version,
-			.reason = "the server stops",
-			.retry_after_ms = 5000 };
-		pool_switch(deploy->pool, &to, NULL);
+		keeper_say_down(at, "the server stops", 5000, NULL);
 		if (at->active)
 			pool_instance_drain(at->active);
 		if (at->act && at->act->instance)

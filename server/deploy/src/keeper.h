@@ -176,6 +176,12 @@ void keeper_forget_unused(struct deployment *deployment);
 /* The self-test is over and everything wanted has been started, or not. */
 void keeper_say_ready(struct deploy *deploy);
 
+/* Tells every loop that nobody serves the plugin now, and why. The hooks of the version that is
+ * wanted go on guarding writes; when its manifest cannot be read, every write of the tenant is
+ * guarded. Returns 0, or -1 (ERR_NOMEM). */
+int keeper_say_down(struct deployment *deployment, const char *reason, unsigned retry_after_ms,
+	struct err *err);
+
 /* ---- act.c: the engine ---- */
 struct act *act_new(struct deploy *deploy, enum act_kind kind, struct deploy_request *request);
 /* Runs work on the executor's file lane, then then(act) here. */

@@ -56,14 +56,7 @@ void rollout_on_failed_start(struct deployment *deployment, const char *message)
 	snprintf(reason, sizeof reason, "%s could not start: %.90s", deployment->plugin, message);
 	deployment->state = DEPLOYMENT_FAILED;
 	bytes_to_string(bytes_of(message), deployment->message, sizeof deployment->message);
-	struct pool_switch to = {
-		.tenant = deployment->tenant,
-		.plugin = deployment->plugin,
-		.version = deployment->version,
-		.reason = reason,
-		.retry_after_ms = 5000,
-	};
-	pool_switch(deploy->pool, &to, NULL);
+	keeper_say_down(deployment, reason, 5000, NULL);
 	if (!deploy->is_closing && !deploy->self_test.complaint[0])
 		back_off(deployment);
 }
@@ -76,14 +69,7 @@ static void quarantine(struct deployment *deployment)
 		"version, or enable it again",
 		deployment->plugin, CRASHES_MAX);
 	deployment->state = DEPLOYMENT_QUARANTINED;
-	struct pool_switch to = {
-		.tenant = deployment->tenant,
-		.plugin = deployment->plugin,
-		.version = deployment->version,
-		.reason = reason,
-		.retry_after_ms = 60000,
-	};
-	pool_switch(deployment->deploy->pool, &to, NULL);
+	keeper_say_down(deployment, reason, 60000, NULL);
 	struct audit_record record = {
 		.kind = AUDIT_LIFECYCLE,
 		.decision = AUDIT_DENIED,

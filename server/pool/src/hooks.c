@@ -138,8 +138,8 @@ static void ask_next(struct hook_run *run)
 		finish(run);
 		return;
 	}
-	bytes_to_string(target.version->manifest.id, run->plugin, sizeof run->plugin);
-	run->is_fail_open = target.hook->fail_open;
+	bytes_to_string(target.plugin, run->plugin, sizeof run->plugin);
+	run->is_fail_open = target.hook && target.hook->fail_open;
 	if (found == POOL_DOWN) {
 		miss(run, target.reason);
 		return;

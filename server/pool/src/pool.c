@@ -71,6 +71,7 @@ struct change {
 	unsigned retry_after_ms;
 	struct pool_instance *instance;
 	struct plugin_version *version;
+	bool are_hooks_unknown;
 	void (*done)(void *context);
 	void *context;
 	unsigned n_missing;
@@ -103,6 +104,7 @@ static void on_switch(struct loop_message *message)
 		.plugin = change->plugin,
 		.lane = change->instance ? &change->instance->lanes[step->view->number] : NULL,
 		.version = change->version,
+		.are_hooks_unknown = change->are_hooks_unknown,
 		.reason = change->reason,
 		.retry_after_ms = change->retry_after_ms,
 	};
@@ -124,6 +126,7 @@ int pool_switch(struct pool *pool, const struct pool_switch *to, struct err *err
 	change->instance = to->instance;
 	struct plugin_version *version = to->instance ? to->instance->version : to->version;
 	change->version = version ? plugin_version_ref(version) : NULL;
+	change->are_hooks_unknown = !version && to->are_hooks_unknown;
 	change->done = to->done;
 	change->context = to->context;
 	change->n_missing = pool->n_views - 1;

@@ -157,6 +157,7 @@ enum pool_find_result pool_find_route(struct pool_view *view, struct bytes tenan
 	if (!found)
 		return POOL_NO_PLUGIN;
 	const struct view_entry *entry = owner->entries[position];
+	ret->plugin = (struct bytes){ entry->plugin, entry->plugin_n };
 	if (!entry->version) {
 		say_down(entry, ret);
 		return POOL_DOWN;
@@ -190,6 +191,11 @@ enum pool_find_result pool_find_hook(struct pool_view *view, struct bytes tenant
 	unsigned first = entry_position(owner, after, &found);
 	for (unsigned i = found ? first + 1 : first; i < owner->n_entries; i++) {
 		const struct view_entry *entry = owner->entries[i];
+		ret->plugin = (struct bytes){ entry->plugin, entry->plugin_n };
+		if (!entry->version && entry->are_hooks_unknown && when == PLUGIN_BEFORE) {
+			say_down(entry, ret);
+			return POOL_DOWN;
+		}
 		if (!entry->version)
 			continue;
 		int hook = plugin_find_hook(&entry->version->manifest, collection, when, action);
@@ -282,6 +288,7 @@ int view_apply(struct pool_view *view, const struct view_change *change, struct 
 	struct plugin_version *version_before = entry->version;
 	entry->lane = change->lane;
 	entry->version = change->version ? plugin_version_ref(change->version) : NULL;
+	entry->are_hooks_unknown = change->are_hooks_unknown;
 	entry->retry_after_ms = change->retry_after_ms;
 	bytes_to_string(bytes_of(change->reason), entry->reason, sizeof entry->reason);
 	plugin_version_unref(version_before);

@@ -15,6 +15,7 @@ struct view_entry {
 	size_t plugin_n;
 	struct pool_lane *lane;         /* NULL: nobody serves */
 	struct plugin_version *version; /* counted; NULL: no routes and no hooks */
+	bool are_hooks_unknown;         /* without a version: every write is guarded */
 	char reason[160];               /* why nobody serves */
 	unsigned retry_after_ms;
 };
@@ -52,6 +53,7 @@ struct view_change {
 	const char *tenant, *plugin;
 	struct pool_lane *lane;
 	struct plugin_version *version;
+	bool are_hooks_unknown;
 	const char *reason;
 	unsigned retry_after_ms;
 };

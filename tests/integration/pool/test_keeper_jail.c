@@ -80,6 +80,7 @@ static void a_first_upload_that_is_refused_leaves_nothing_listed(void)
 	CU_ASSERT_EQUAL(bed_deploy("shop", RULES, said), DEPLOY_REFUSED);
 	CU_ASSERT(!bed_status("shop", "order-rules", &status));
 	bed_make_shop("shop");
+	bed_make_shop("other");
 	CU_ASSERT_EQUAL(bed_deploy("shop", RULES, said), DEPLOY_DONE);
 	CU_ASSERT(reaches("shop", "order-rules", "active"));
 }
@@ -124,6 +125,26 @@ static void a_refused_upload_leaves_a_crashed_plugin_to_its_timer(void)
 	bed_stop();
 }
 
+static void a_plugin_whose_manifest_cannot_be_read_guards_every_write(void)
+{
+	char words[256];
+	bed_start();
+	bed_control_script("UPDATE plugin_versions SET manifest = '{'||manifest");
+	bed_stop();
+	bed_start();
+	CU_ASSERT_EQUAL(bed_call(0, "shop", "order-rules", "/build").found, POOL_DOWN);
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 503);
+	CU_ASSERT_EQUAL(bed_write_line("other", CHANG, 1, words), 200);
+	bed_stop();
+	bed_start();
+	bed_control_script("UPDATE plugin_versions SET manifest = substr(manifest, 2)");
+	bed_stop();
+	bed_start();
+	CU_ASSERT(is_build("1"));
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 200);
+	bed_stop();
+}
+
 static void a_self_test_that_cannot_begin_has_failed(void)
 {
 	struct deploy_self_test test;
@@ -141,6 +162,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_first_upload_that_is_refused_leaves_nothing_listed),
 	UNIT(a_worker_that_dies_while_its_row_is_written_changes_nothing),
 	UNIT(a_refused_upload_leaves_a_crashed_plugin_to_its_timer),
+	UNIT(a_plugin_whose_manifest_cannot_be_read_guards_every_write),
 	UNIT(a_self_test_that_cannot_begin_has_failed),
 };
 
