@@ -189,6 +189,11 @@ void store_set_grant(struct store_conn *conn, const struct store_grant *grant);
 enum store_outcome store_prepare_foreign(
 	struct store_conn *conn, struct bytes sql, struct store_stmt **ret);
 
+/* Inside run, before preparing only to see whether SQL fits: what is cached may have been prepared
+ * under an older schema, which is noticed when it is stepped and no earlier. Drops every statement
+ * of the connection and takes the schema of the job's snapshot. */
+enum store_outcome store_refresh_schema(struct store_conn *conn);
+
 /* Figures for metrics. */
 struct store_stats {
 	uint64_t n_writes, n_commits, n_reads, n_busy;

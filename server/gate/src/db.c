@@ -373,6 +373,9 @@ enum store_outcome gate_check_statements(struct store_conn *conn,
 	const struct plugin_version *version, const struct plugin_granted *granted, struct err *err)
 {
 	const struct plugin_manifest *manifest = &version->manifest;
+	enum store_outcome fresh = store_refresh_schema(conn);
+	if (fresh != STORE_OK)
+		return fresh;
 	for (int i = 0; i < manifest->n_statements; i++) {
 		const struct plugin_statement *statement = &manifest->statements[i];
 		struct bytes tables[PLUGIN_GRANTS_MAX];

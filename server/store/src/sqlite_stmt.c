@@ -144,6 +144,19 @@ enum store_outcome stmt_get(struct store_conn *conn, struct bytes text, struct b
 	return STORE_OK;
 }
 
+enum store_outcome store_refresh_schema(struct store_conn *conn)
+{
+	struct store_stmt *stmt;
+	bool has_row;
+	/* The first step of the snapshot compares schemas, and loads the new one. */
+	enum store_outcome outcome =
+		store_prepare(conn, BYTES("SELECT 1 FROM sqlite_schema LIMIT 1"), &stmt);
+	if (outcome == STORE_OK)
+		outcome = store_step(stmt, &has_row);
+	stmt_cache_clear(conn);
+	return outcome;
+}
+
 enum store_outcome store_prepare(struct store_conn *conn, struct bytes sql, struct store_stmt **ret)
 {
 	return stmt_get(conn, sql, sql, false, ret);

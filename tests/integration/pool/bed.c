@@ -717,42 +717,65 @@ void bed_tenant_script(const char *tenant, const char *sql)
 }
 
 static struct hold {
-	struct store_job job;
+	struct store_job job; /* first */
 	sem_t is_held, may_go, has_gone;
-} hold;
+} holds[2], *hold = holds;
 
 static enum store_outcome run_hold(struct store_job *job, struct store_conn *conn)
 {
-	(void)job;
+	struct hold *at_hold = (struct hold *)job;
 	(void)conn;
-	sem_post(&hold.is_held);
-	sem_wait(&hold.may_go);
+	sem_post(&at_hold->is_held);
+	sem_wait(&at_hold->may_go);
 	return STORE_OK;
 }
 
 static void on_hold_done(struct store_job *job)
 {
-	(void)job;
-	sem_post(&hold.has_gone);
+	sem_post(&((struct hold *)job)->has_gone);
+}
+
+static void submit_hold(void)
+{
+	*hold = (struct hold){ .job = { .run = run_hold, .done = on_hold_done, .alone = true } };
+	sem_init(&hold->is_held, 0, 0);
+	sem_init(&hold->may_go, 0, 0);
+	sem_init(&hold->has_gone, 0, 0);
+	store_write(bed.control, &hold->job);
+}
+
+static void release(struct hold *at_hold)
+{
+	sem_post(&at_hold->may_go);
+	sem_wait(&at_hold->has_gone);
+	sem_destroy(&at_hold->is_held);
+	sem_destroy(&at_hold->may_go);
+	sem_destroy(&at_hold->has_gone);
 }
 
 void bed_hold_control(void)
 {
-	hold.job = (struct store_job){ .run = run_hold, .done = on_hold_done, .alone = true };
-	sem_init(&hold.is_held, 0, 0);
-	sem_init(&hold.may_go, 0, 0);
-	sem_init(&hold.has_gone, 0, 0);
-	store_write(bed.control, &hold.job);
-	sem_wait(&hold.is_held);
+	submit_hold();
+	sem_wait(&hold->is_held);
 }
 
 void bed_release_control(void)
 {
-	sem_post(&hold.may_go);
-	sem_wait(&hold.has_gone);
-	sem_destroy(&hold.is_held);
-	sem_destroy(&hold.may_go);
-	sem_destroy(&hold.has_gone);
+	release(hold);
+}
+
+void bed_pass_one_to_control(void)
+{
+	struct hold *before = hold;
+	struct store_stats stats;
+	do {
+		usleep(1000);
+		store_stats(bed.control, &stats);
+	} while (stats.write_queue < 2);
+	hold = before == &holds[0] ? &holds[1] : &holds[0];
+	submit_hold();
+	release(before);
+	sem_wait(&hold->is_held);
 }
 
 struct bed_measure bed_measure(void)

@@ -72,6 +72,8 @@ void bed_tenant_script(const char *tenant, const char *sql);
 /* Keeps the writer of control.db busy: whoever writes there waits until it is released. */
 void bed_hold_control(void);
 void bed_release_control(void);
+/* While it is held: lets the next write pass, once it has come, and keeps the one behind it. */
+void bed_pass_one_to_control(void);
 /* The worker that was started last; 0: none runs. */
 int bed_newest_worker(void);
 

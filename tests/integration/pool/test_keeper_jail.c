@@ -59,11 +59,11 @@ static void deploy_and_kill(struct deployment_run *run, const char *tenant, cons
 {
 	unsigned n_before = bed_measure().n_workers;
 	*run = (struct deployment_run){ .tenant = tenant, .file = file };
-	/* The uploaded version is catalogued by a write of its own, before there is a worker. */
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&run->thread, NULL, run_deployment, run), 0);
-	while (bed_measure().n_workers == n_before)
-		usleep(200);
 	bed_hold_control();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&run->thread, NULL, run_deployment, run), 0);
+	bed_pass_one_to_control(); /* the version, before there is a worker */
+	while (bed_measure().n_workers == n_before)
+		usleep(1000);
 	usleep(300000);
 	kill(bed_newest_worker(), SIGKILL);
 	while (bed_measure().n_workers > n_before)
