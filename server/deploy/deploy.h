@@ -59,9 +59,11 @@ int deploy_open(const struct deploy_config *config, struct deploy **ret, struct 
 /* Waits until the self-test has ended and each wanted deployment serves or has failed. The loops
  * must run. False when it took longer than timeout_ms. */
 bool deploy_wait_ready(struct deploy *deploy, unsigned timeout_ms);
-/* Ends every worker and the keeper. The loops must still run, and no request of a client may be in
- * flight. Takes NULL. */
-void deploy_close(struct deploy *deploy);
+/* Ends every worker and the keeper within 6 s. The loops must still run: calls in workers go on for
+ * 4 s, then their workers are killed and the calls answered. False when something did not come back
+ * in that time (a disk that hangs): then nothing that deploy_config named may be freed, nor may
+ * deploy_free be called. Takes NULL. */
+bool deploy_close(struct deploy *deploy);
 /* After deploy_close and after the loops have ended: frees what the loops looked at. Takes NULL. */
 void deploy_free(struct deploy *deploy);
 
@@ -156,7 +158,5 @@ struct deploy_self_test {
 
 /* After deploy_wait_ready. */
 void deploy_self_test(struct deploy *deploy, struct deploy_self_test *ret);
-
-DEFER_DEFINE(struct deploy *, deploy_close)
 
 #endif

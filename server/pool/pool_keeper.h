@@ -49,6 +49,9 @@ void pool_free(struct pool *pool);
 
 /* Instances that have not been freed yet. */
 unsigned pool_n_instances(const struct pool *pool);
+/* No instance is left, and no loop has a switch to make: nothing is on its way to a loop or back.
+ */
+bool pool_is_quiet(const struct pool *pool);
 /* Called on the keeper each time an instance has been freed. */
 void pool_on_freed(struct pool *pool, void (*on_freed)(void *context), void *context);
 
@@ -114,6 +117,12 @@ int pool_instance_call(
 void pool_instance_drain(struct pool_instance *instance);
 /* Ends the worker at once. on_exit follows. */
 void pool_instance_kill(struct pool_instance *instance, const char *reason);
+
+/* The same to each there is: the end of the server. */
+void pool_kill_all(struct pool *pool, const char *reason);
+/* Takes the workers of all instances for gone, so that every loop answers what waits for them: only
+ * once spawn_close has returned, after which nobody else would say so. on_exit follows at once. */
+void pool_lose_all(struct pool *pool);
 
 int pool_instance_pid(const struct pool_instance *instance);
 /* Resident memory from /proc, 0 when it cannot be read. */

@@ -477,9 +477,10 @@ bool core_stop(struct core *core)
 	}
 	http_quiesce(core->http);
 	bool is_drained = wait_drained(core, began_ns + DRAIN_MS * CLOCK_NS_PER_MS);
-	/* Answers what waits for plugins. */
-	deploy_close(core->deploy);
-	core->is_stuck = !wait_drained(core, began_ns + STUCK_MS * CLOCK_NS_PER_MS);
+	/* What still waits for a plugin gets 4 s more; then its worker is killed, and it is
+	 * answered. */
+	bool is_closed = deploy_close(core->deploy);
+	core->is_stuck = !wait_drained(core, began_ns + STUCK_MS * CLOCK_NS_PER_MS) || !is_closed;
 	for (unsigned i = 0; i < core->n_running; i++)
 		loop_stop(core->loops[i]);
 	for (unsigned i = 0; i < core->n_running; i++)

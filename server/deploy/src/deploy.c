@@ -11,7 +11,11 @@
 
 #include "keeper.h"
 
-#define DRAIN_NS (4 * CLOCK_NS_PER_S) /* at the end: workers that have not gone are killed */
+/* The end, from its beginning: when workers that have not gone are killed; when those whose end
+ * nobody reports are given up; when the keeper does not wait for anything any more. */
+#define DRAIN_NS (4 * CLOCK_NS_PER_S)
+#define LOST_NS  (5 * CLOCK_NS_PER_S)
+#define STUCK_NS (6 * CLOCK_NS_PER_S)
 
 /* ---- deployments ---- */
 static int compare(const struct deployment *at, struct bytes tenant, struct bytes plugin)
@@ -422,28 +426,30 @@ static bool is_quiet(const struct deploy *deploy)
 	for (const struct deployment *at = deploy->deployments; at; at = at->next)
 		if (at->act)
 			return false;
-	return pool_n_instances(deploy->pool) == 0;
+	return pool_is_quiet(deploy->pool);
 }
 
-static void stop_when_quiet(void *context)
-{
-	struct deploy *deploy = context;
-	if (deploy->is_closing && is_quiet(deploy))
-		loop_stop(deploy->loop);
-}
-
-/* Asks again soon: acts end in their own time. After DRAIN_NS whatever is left goes with the
- * spawner. */
+/* Asks again soon: acts end in their own time. Whoever waits for a worker is answered by his loop
+ * when that worker's end is told, so the keeper stays until every loop has let go. */
 static void on_closing(struct loop_timer *timer)
 {
 	struct deploy *deploy =
 		(struct deploy *)(void *)((char *)timer - offsetof(struct deploy, closing));
 	static const uint64_t STEP_NS = 20 * CLOCK_NS_PER_MS;
-	stop_when_quiet(deploy);
-	deploy->closing_ns += STEP_NS;
-	if (deploy->closing_ns >= DRAIN_NS) {
+	uint64_t age_ns = clock_mono_ns() - deploy->closing_ns;
+	bool is_over = is_quiet(deploy);
+	if (!is_over && age_ns >= STUCK_NS)
+		is_over = deploy->is_stuck = true;
+	if (is_over) {
 		loop_stop(deploy->loop);
 		return;
+	}
+	if (age_ns >= LOST_NS && deploy->spawn) {
+		spawn_close(deploy->spawn);
+		deploy->spawn = NULL;
+		pool_lose_all(deploy->pool);
+	} else if (age_ns >= DRAIN_NS) {
+		pool_kill_all(deploy->pool, "the server stops");
 	}
 	loop_timer_start(deploy->loop, timer, clock_mono_ns() + STEP_NS, NULL);
 }
@@ -462,20 +468,24 @@ static void on_close(struct loop_message *message)
 			pool_instance_kill(at->act->instance, "the server stops");
 	}
 	deploy->closing.on_fire = on_closing;
+	deploy->closing_ns = clock_mono_ns();
 	on_closing(&deploy->closing);
 }
 
-void deploy_close(struct deploy *deploy)
+bool deploy_close(struct deploy *deploy)
 {
 	if (!deploy || !deploy->has_thread)
-		return;
+		return true;
 	deploy->close_message.deliver = on_close;
 	loop_post(deploy->loop, &deploy->close_message);
 	pthread_join(deploy->thread, NULL);
 	deploy->has_thread = false;
+	if (deploy->is_stuck)
+		return false;
 	for (struct deployment *at = deploy->deployments; at; at = at->next)
 		if (at->store)
 			tenant_use_end(&at->use);
+	return true;
 }
 
 void deploy_free(struct deploy *deploy)
@@ -483,19 +493,21 @@ void deploy_free(struct deploy *deploy)
 	if (!deploy)
 		return;
 	assert(!deploy->has_thread);
-	status_fini(deploy);
-	while (deploy->deployments) {
-		struct deployment *first = deploy->deployments;
-		deploy->deployments = first->next;
-		loop_timer_stop(&first->respawn);
-		free_deployment(first);
-	}
 	if (deploy->loop) {
 		loop_timer_stop(&deploy->second);
 		loop_timer_stop(&deploy->closing);
 	}
-	pool_free(deploy->pool);
+	for (struct deployment *at = deploy->deployments; at; at = at->next)
+		loop_timer_stop(&at->respawn);
+	/* The loop first: it delivers what is still in its mailbox, to the pool among others. */
 	loop_free(deploy->loop);
+	pool_free(deploy->pool);
+	while (deploy->deployments) {
+		struct deployment *first = deploy->deployments;
+		deploy->deployments = first->next;
+		free_deployment(first);
+	}
+	status_fini(deploy);
 	free(deploy->artifact_folder);
 	free(deploy->spawner_path);
 	free(deploy->worker_path);

@@ -149,6 +149,7 @@ struct deploy {
 	struct loop_timer closing;
 	struct loop_message close_message;
 	bool is_closing;
+	bool is_stuck;         /* at the end something had not come back */
 	uint64_t closing_ns;   /* since the close began */
 	unsigned n_start_acts; /* of the start that are not over */
 	struct log_source log;

@@ -382,6 +382,10 @@ static void start_worker(struct act *act)
 {
 	struct deployment *deployment = act->deployment;
 	bool is_respawn = act->kind == ACT_RESPAWN;
+	if (act->deploy->is_closing) { /* it may have no spawner any more */
+		act_end(act, DEPLOY_FAULT, "the server stops");
+		return;
+	}
 	struct pool_instance_spec spec = {
 		.tenant = deployment->tenant,
 		.store = deployment->store,

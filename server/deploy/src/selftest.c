@@ -149,6 +149,10 @@ static void on_inspected(struct act *act)
 		give_up(test, err.message);
 		return;
 	}
+	if (test->deploy->is_closing) {
+		give_up(test, "the server stops");
+		return;
+	}
 	if (act->version->manifest.n_routes == 0) {
 		give_up(test, "the canary has no route");
 		return;

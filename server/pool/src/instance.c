@@ -99,6 +99,10 @@ int pool_instance_start(struct pool *pool, struct spawn *spawn,
 		return ERR_SET(err, ERR_NOMEM, "no memory for an instance");
 	fill(instance, pool, spec);
 	pool->n_instances++;
+	instance->next = pool->instances;
+	if (pool->instances)
+		pool->instances->before = instance;
+	pool->instances = instance;
 	if (ring_segment_new(pool->n_views, &instance->segment, err) < 0 ||
 		open_event_fds(instance, err) < 0) {
 		instance_free(instance);

@@ -26,13 +26,16 @@ struct pool {
 	struct gate *gate;
 	unsigned n_views; /* the keeper's is number 0 */
 	struct pool_view *views[1 + POOL_LOOPS_MAX];
+	struct pool_instance *instances;
 	unsigned n_instances;
+	unsigned n_changes; /* switches that some loop has not made yet */
 	void (*on_freed)(void *context);
 	void *on_freed_context;
 };
 
 struct pool_instance {
 	struct pool *pool;
+	struct pool_instance *next, *before; /* of the pool's */
 	char tenant[PLUGIN_TENANT_MAX + 1];
 	struct store *store;
 	struct plugin_version *version;

@@ -27,6 +27,12 @@ void instance_free(struct pool_instance *instance)
 			close(instance->event_fds[i]);
 	ring_segment_free(instance->segment);
 	plugin_version_unref(instance->version);
+	if (instance->next)
+		instance->next->before = instance->before;
+	if (instance->before)
+		instance->before->next = instance->next;
+	else
+		pool->instances = instance->next;
 	munmap(instance, sizeof(struct pool_instance) + pool->n_views * sizeof(struct pool_lane));
 	pool->n_instances--;
 }
@@ -163,6 +169,21 @@ void pool_instance_kill(struct pool_instance *instance, const char *reason)
 	if (reason != instance->reason && !instance->reason[0])
 		bytes_to_string(bytes_of(reason), instance->reason, sizeof instance->reason);
 	spawn_kill(instance->child);
+}
+
+void pool_kill_all(struct pool *pool, const char *reason)
+{
+	for (struct pool_instance *at = pool->instances; at; at = at->next)
+		pool_instance_kill(at, reason);
+}
+
+void pool_lose_all(struct pool *pool)
+{
+	static const struct spawn_exit lost = { .end = SPAWN_LOST, .syscall_nr = -1 };
+	/* An instance is freed by a message, so the list stands while it is walked. */
+	for (struct pool_instance *at = pool->instances; at; at = at->next)
+		if (at->state != INSTANCE_GONE)
+			instance_on_exit(at, at->child, &lost);
 }
 
 /* ---- draining ---- */

@@ -49,6 +49,11 @@ unsigned pool_n_instances(const struct pool *pool)
 	return pool->n_instances;
 }
 
+bool pool_is_quiet(const struct pool *pool)
+{
+	return pool->n_instances == 0 && pool->n_changes == 0;
+}
+
 void pool_on_freed(struct pool *pool, void (*on_freed)(void *context), void *context)
 {
 	pool->on_freed = on_freed;
@@ -88,6 +93,7 @@ static void on_switched(struct loop_message *message)
 		pool_instance_kill(change->instance, "a loop could not take it: no memory");
 	if (--change->n_missing > 0)
 		return;
+	change->pool->n_changes--;
 	plugin_version_unref(change->version);
 	if (change->done)
 		change->done(change->context);
@@ -119,6 +125,7 @@ int pool_switch(struct pool *pool, const struct pool_switch *to, struct err *err
 	if (!change)
 		return ERR_SET(err, ERR_NOMEM, "no memory for a switch");
 	change->pool = pool;
+	pool->n_changes++;
 	bytes_to_string(bytes_of(to->tenant), change->tenant, sizeof change->tenant);
 	bytes_to_string(bytes_of(to->plugin), change->plugin, sizeof change->plugin);
 	bytes_to_string(bytes_of(to->reason), change->reason, sizeof change->reason);

@@ -203,9 +203,13 @@ void bed_start_with(const char *selftest)
 	CU_ASSERT_FATAL(deploy_wait_ready(bed.deploy, 10000));
 }
 
-void bed_stop(void)
+void bed_stop_keeper(void)
 {
-	deploy_close(bed.deploy);
+	CU_ASSERT_FATAL(deploy_close(bed.deploy));
+}
+
+void bed_stop_rest(void)
+{
 	for (unsigned i = 0; i < LOOPS; i++) {
 		loop_stop(bed.loops[i]);
 		pthread_join(bed.threads[i], NULL);
@@ -218,6 +222,12 @@ void bed_stop(void)
 	executor_free(bed.executor);
 	for (unsigned i = 0; i < LOOPS; i++)
 		loop_free(bed.loops[i]);
+}
+
+void bed_stop(void)
+{
+	bed_stop_keeper();
+	bed_stop_rest();
 }
 
 void bed_remove(void)

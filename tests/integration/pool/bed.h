@@ -26,6 +26,9 @@ void bed_move_artifacts(bool away);
 /* The journal's disk takes 200 ms for each sync, or only what it takes. */
 void bed_slow_journal(bool is_slow);
 void bed_stop(void);
+/* The same in two steps: the keeper and its workers, then all else. */
+void bed_stop_keeper(void);
+void bed_stop_rest(void);
 void bed_remove(void);
 
 struct bed_answer {

@@ -125,11 +125,29 @@ static void a_refused_upload_leaves_a_crashed_plugin_to_its_timer(void)
 	bed_stop();
 }
 
+static void a_stop_answers_what_waits_in_a_worker_that_stays(void)
+{
+	bed_start();
+	CU_ASSERT_EQUAL(bed_deploy("other", "stay.so", said), DEPLOY_DONE);
+	struct bed_load *load = bed_load_start(1, 2, "other", "stay", "/sin");
+	usleep(100000);
+	uint64_t began = clock_mono_ns();
+	bed_stop_keeper();
+	uint64_t ms = (clock_mono_ns() - began) / CLOCK_NS_PER_MS;
+	printf(" [stopped after %u ms]", (unsigned)ms);
+	CU_ASSERT(ms >= 4000 && ms < 5000);
+	struct bed_load_result result = bed_load_stop(load); /* its calls have all come back */
+	CU_ASSERT_EQUAL(result.n_answered, 0);
+	CU_ASSERT(result.n_other >= 2);
+	bed_stop_rest();
+}
+
 static void a_plugin_whose_manifest_cannot_be_read_guards_every_write(void)
 {
 	char words[256];
 	bed_start();
-	bed_control_script("UPDATE plugin_versions SET manifest = '{'||manifest");
+	bed_control_script("UPDATE plugin_versions SET manifest = '{'||manifest "
+			   "WHERE plugin = 'order-rules'");
 	bed_stop();
 	bed_start();
 	CU_ASSERT_EQUAL(bed_call(0, "shop", "order-rules", "/build").found, POOL_DOWN);
@@ -137,7 +155,8 @@ static void a_plugin_whose_manifest_cannot_be_read_guards_every_write(void)
 	CU_ASSERT_EQUAL(bed_write_line("other", CHANG, 1, words), 200);
 	bed_stop();
 	bed_start();
-	bed_control_script("UPDATE plugin_versions SET manifest = substr(manifest, 2)");
+	bed_control_script("UPDATE plugin_versions SET manifest = substr(manifest, 2) "
+			   "WHERE plugin = 'order-rules'");
 	bed_stop();
 	bed_start();
 	CU_ASSERT(is_build("1"));
@@ -162,6 +181,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_first_upload_that_is_refused_leaves_nothing_listed),
 	UNIT(a_worker_that_dies_while_its_row_is_written_changes_nothing),
 	UNIT(a_refused_upload_leaves_a_crashed_plugin_to_its_timer),
+	UNIT(a_stop_answers_what_waits_in_a_worker_that_stays),
 	UNIT(a_plugin_whose_manifest_cannot_be_read_guards_every_write),
 	UNIT(a_self_test_that_cannot_begin_has_failed),
 };
