@@ -42,6 +42,8 @@ enum expr_result {
 };
 
 struct expr_node;
+struct plan;
+struct expr_row;
 
 /* An empty text (or one of comments alone) gives a NULL tree: no condition. */
 enum expr_result expr_parse(struct bytes text, struct arena *arena, const struct expr_node **ret,
@@ -50,14 +52,33 @@ enum expr_result expr_parse(struct bytes text, struct arena *arena, const struct
 /* ---- what names mean ---- */
 enum expr_type { EXPR_TEXT, EXPR_NUMBER, EXPR_BOOL, EXPR_JSON };
 
+struct expr_schema;
+
+/* A condition on the very row that it guards, asked with the same request; its names mean what its
+ * own schema says, as those of a rule do. */
+struct expr_guard {
+	const struct expr_node *tree; /* NULL: never met */
+	const struct expr_schema *schema;
+};
+
 struct expr_field {
 	struct bytes column; /* as SQL, quoted, without a table */
 	enum expr_type type;
 	bool is_nullable;
-	bool is_list;       /* the column holds a JSON array of values */
+	bool is_list;   /* the column holds a JSON array of values */
+	bool is_choice; /* one value of a field that could have several: :each and :length fit */
 	const void *target; /* the scope that a relation points at, by its column id; NULL: none */
-	/* When set: a column without whose truth the field reads as "". */
-	struct bytes guard;
+	/* NULL: none. Where its condition is not met the field reads as null: in comparisons, sort
+	 * keys, and as a step of a path in either direction. */
+	const struct expr_guard *guard;
+	const void *handle; /* the schema's own, for expr_row.find_value */
+};
+
+/* Where "comments_via_post" leads. */
+struct expr_back {
+	const void *scope;       /* of comments */
+	struct expr_field field; /* post */
+	bool is_unique;          /* a unique index on post alone: at most one row */
 };
 
 /* A scope is a table: the schema's own pointer, opaque here. */
@@ -71,6 +92,16 @@ struct expr_schema {
 	 * there are no more. */
 	const void *(*auth_scope)(
 		const struct expr_schema *schema, size_t i, struct bytes *ret_collection_id);
+	/* The rows of collection whose field points at a row of scope. False when there is no such
+	 * field or it points elsewhere. */
+	bool (*find_back)(const struct expr_schema *schema, const void *scope,
+		struct bytes collection, struct bytes field, struct expr_back *ret);
+	/* By name or id, for @collection.name; NULL when there is none. */
+	const void *(*find_scope)(const struct expr_schema *schema, struct bytes name);
+	/* The condition under which a row of scope that a path leads to may be read; NULL: always.
+	 * A row that may not be read is passed over as if it were not there. Neither the row that a
+	 * condition begins with nor the signed-in record is asked about. May be NULL itself. */
+	const struct expr_guard *(*row_guard)(const struct expr_schema *schema, const void *scope);
 };
 
 /* ---- SQL ---- */
@@ -82,7 +113,8 @@ enum expr_source {
 	EXPR_AUTH_COLLECTION_NAME,
 	EXPR_METHOD,
 	EXPR_CONTEXT,
-	EXPR_BODY, /* name is a JSON pointer */
+	EXPR_BODY,      /* name is a JSON pointer */
+	EXPR_BODY_LIST, /* a JSON array of what is there: its items, the one value, or nothing */
 	EXPR_BODY_ISSET,
 	EXPR_BODY_LENGTH,
 	EXPR_QUERY, /* name is the key */
@@ -97,6 +129,7 @@ struct expr_param {
 	struct bytes name; /* or the literal text */
 	double number;     /* of EXPR_LITERAL_NUMBER */
 	bool is_pattern;   /* bound as a LIKE pattern: wrapped in % unless it has one */
+	bool is_number;    /* of EXPR_BODY: a text that is a number is meant as one */
 };
 
 struct expr_sql {
@@ -104,7 +137,8 @@ struct expr_sql {
 	const struct expr_param *params; /* the i-th is bound to ?(first_param + i) */
 	size_t n_params;
 	unsigned first_param;
-	bool has_subquery; /* looks at more than the row itself */
+	bool has_subquery;       /* looks at more than the row itself */
+	const struct plan *plan; /* for expr_evaluate; NULL when there was no tree */
 };
 
 /* alias is the table's name in the surrounding SQL, in which the condition will stand. */
@@ -112,10 +146,11 @@ enum expr_result expr_compile(const struct expr_node *node, const struct expr_sc
 	const void *scope, struct bytes alias, unsigned first_param, struct arena *arena,
 	struct expr_sql *ret, struct expr_error *error);
 
-/* The column that a path names, as SQL for a sort key: no lists, no request values. */
+/* The value that a path names, as SQL for a sort key: no lists, no request values. Guards may bring
+ * parameters, which are bound as a condition's. */
 enum expr_result expr_compile_path(struct bytes path, const struct expr_schema *schema,
-	const void *scope, struct bytes alias, struct arena *arena, struct bytes *ret,
-	struct expr_error *error);
+	const void *scope, struct bytes alias, unsigned first_param, struct arena *arena,
+	struct expr_sql *ret, struct expr_error *error);
 
 /* ---- what a request fills in ---- */
 struct expr_environment {
@@ -128,10 +163,43 @@ struct expr_environment {
 	const void *find_context;
 	int64_t now_us;      /* one instant for all macros of a request */
 	struct arena *arena; /* for bound text; lives until the statement has been stepped */
+	/* For expr_evaluate: the signed-in record, when it is at hand; else NULL. */
+	const struct expr_row *auth_row;
 };
 
 /* Binds all parameters of sql to stmt. False when the arena is full. */
 bool expr_bind(const struct expr_sql *sql, const struct expr_environment *environment,
 	struct store_stmt *stmt);
+
+/* ---- without a database ---- */
+enum expr_value_type { EXPR_VALUE_NULL, EXPR_VALUE_INTEGER, EXPR_VALUE_REAL, EXPR_VALUE_TEXT };
+
+struct expr_value {
+	enum expr_value_type type;
+	int64_t integer;
+	double real;
+	struct bytes text;
+};
+
+/* A record at hand. */
+struct expr_row {
+	/* What the field's column holds, or would hold: a number of a NUMBER field is REAL, of a
+	 * BOOL field INTEGER, lists and JSON are TEXT. Text is borrowed until the verdict. False
+	 * when it is not at hand: then the verdict is EXPR_NEEDS_SQL. */
+	bool (*find_value)(
+		const struct expr_row *row, const struct expr_field *field, struct expr_value *ret);
+	const void *context;
+};
+
+enum expr_verdict {
+	EXPR_FALSE,
+	EXPR_TRUE,
+	EXPR_NEEDS_SQL /* other tables, strftime, or an arena that is full: ask the database */
+};
+
+/* The verdict that the database would give of a compiled condition on this row. Takes from
+ * environment->arena. */
+enum expr_verdict expr_evaluate(const struct expr_sql *sql,
+	const struct expr_environment *environment, const struct expr_row *row);
 
 #endif

@@ -4,7 +4,7 @@
  *   or      = and { "||" and }
  *   and     = term { "&&" term }
  *   term    = "(" or ")" | operand op operand
- *   operand = name | number | 'text' | "text"
+ *   operand = name | number | 'text' | "text" | name "(" operand { "," operand } ")"
  *   op      = ["?"] ( "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~" )
  *   name    = a letter, '_' or '@', then letters, digits, '_' and single '.' ':' in between
  * White space and // comments may stand anywhere between them.
@@ -18,11 +18,14 @@
 #include "text_utf8.h"
 #include "tree.h"
 
+#define ARGS_MAX      10 /* of a function */
+#define FUNCTIONS_MAX 3  /* one within another */
+
 struct parser {
 	const char *start, *p, *end;
 	struct arena *arena;
 	struct expr_error *error;
-	unsigned n_comparisons, depth;
+	unsigned n_comparisons, depth, n_functions;
 };
 
 enum expr_result expr_fail(struct expr_error *error, size_t offset, const char *format, ...)
@@ -92,8 +95,6 @@ static enum expr_result parse_name(struct parser *parser, struct operand *ret)
 	if (parser->p < parser->end && (*parser->p == '.' || *parser->p == ':'))
 		return expr_fail(
 			parser->error, here(parser), "A name must not end with '%c'.", *parser->p);
-	if (parser->p < parser->end && *parser->p == '(')
-		return expr_fail(parser->error, here(parser), "Functions are not supported here.");
 	return EXPR_OK;
 }
 
@@ -138,6 +139,39 @@ static enum expr_result parse_text(struct parser *parser, struct operand *ret)
 	return EXPR_OK;
 }
 
+static enum expr_result parse_operand(struct parser *parser, struct operand *ret);
+
+/* The arguments of a function, behind its opening parenthesis. */
+static enum expr_result parse_args(struct parser *parser, struct operand *ret)
+{
+	struct operand *args = arena_alloc(parser->arena, ARGS_MAX * sizeof(*args));
+	if (!args)
+		return EXPR_NOMEM;
+	ret->kind = OPERAND_FUNCTION;
+	ret->args = args;
+	if (++parser->n_functions > FUNCTIONS_MAX)
+		return expr_fail(parser->error, here(parser), "The functions nest too deep.");
+	do {
+		skip_space(parser);
+		if (ret->n_args == 0 && take(parser, ")"))
+			break;
+		if (ret->n_args == ARGS_MAX)
+			return expr_fail(parser->error, here(parser),
+				"A function takes at most %d arguments.", ARGS_MAX);
+		enum expr_result result = parse_operand(parser, &args[ret->n_args++]);
+		if (result != EXPR_OK)
+			return result;
+		skip_space(parser);
+		if (take(parser, ")"))
+			break;
+		if (!take(parser, ","))
+			return expr_fail(parser->error, here(parser),
+				"A comma or a closing parenthesis is expected here.");
+	} while (true);
+	parser->n_functions--;
+	return EXPR_OK;
+}
+
 static enum expr_result parse_operand(struct parser *parser, struct operand *ret)
 {
 	skip_space(parser);
@@ -147,8 +181,12 @@ static enum expr_result parse_operand(struct parser *parser, struct operand *ret
 	char c = *parser->p;
 	if (c == '"' || c == '\'')
 		return parse_text(parser, ret);
-	if (is_letter(c) || c == '@')
-		return parse_name(parser, ret);
+	if (is_letter(c) || c == '@') {
+		enum expr_result result = parse_name(parser, ret);
+		if (result != EXPR_OK || !take(parser, "("))
+			return result;
+		return parse_args(parser, ret);
+	}
 	if (is_digit(c) || (c == '-' && parser->end - parser->p >= 2 && is_digit(parser->p[1])))
 		return parse_number(parser, ret);
 	return expr_fail(parser->error, here(parser), "A name or a value is expected here.");
@@ -264,7 +302,7 @@ enum expr_result expr_parse(struct bytes text, struct arena *arena, const struct
 		return expr_fail(error, 0, "The text holds a NUL character.");
 
 	const char *start = text.p ? text.p : "";
-	struct parser parser = { start, start, start + text.n, arena, error, 0, 0 };
+	struct parser parser = { start, start, start + text.n, arena, error, 0, 0, 0 };
 	skip_space(&parser);
 	if (parser.p == parser.end)
 		return EXPR_OK;

@@ -1,18 +1,20 @@
 /*
- * tree.h - the tree between parser and compiler
+ * tree.h - the tree between the text and what is made of it
  */
 #ifndef EXPR_TREE_H
 #define EXPR_TREE_H
 
 #include "expr.h"
 
-enum operand_kind { OPERAND_NAME, OPERAND_TEXT, OPERAND_NUMBER };
+enum operand_kind { OPERAND_NAME, OPERAND_TEXT, OPERAND_NUMBER, OPERAND_FUNCTION };
 
 struct operand {
 	enum operand_kind kind;
 	struct bytes text; /* the name as written, or the unescaped text */
 	double number;
 	size_t offset;
+	const struct operand *args; /* of a function */
+	size_t n_args;
 };
 
 enum compare_op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_LIKE, OP_NOT_LIKE };

@@ -140,6 +140,7 @@ static bool compile_filter(struct record_work *work)
 		result = expr_compile(tree, names_of(work), work->collection, BYTES("t"),
 			RULE_PARAM + (unsigned)work->rule->n_params, work->call->arena,
 			&work->filter, &error);
+	work->next_param = RULE_PARAM + (unsigned)(work->rule->n_params + work->filter.n_params);
 	if (result == EXPR_INVALID)
 		answer_bad_query(work, "filter", &error);
 	else if (result == EXPR_NOMEM)
@@ -151,7 +152,7 @@ static bool compile_filter(struct record_work *work)
 static enum expr_result compile_key(
 	struct record_work *work, struct bytes key, struct bytes_buf *out, struct expr_error *error)
 {
-	struct bytes sql;
+	struct expr_sql *sort = &work->sorts[work->n_sorts];
 	bool is_descending = key.n && key.p[0] == '-';
 	if (key.n && (key.p[0] == '-' || key.p[0] == '+')) {
 		key.p++;
@@ -165,11 +166,13 @@ static enum expr_result compile_key(
 		bytes_buf_append_string(out, is_descending ? "t.rowid DESC" : "t.rowid");
 		return EXPR_OK;
 	}
-	enum expr_result result = expr_compile_path(
-		key, names_of(work), work->collection, BYTES("t"), work->call->arena, &sql, error);
+	enum expr_result result = expr_compile_path(key, names_of(work), work->collection,
+		BYTES("t"), work->next_param, work->call->arena, sort, error);
 	if (result != EXPR_OK)
 		return result;
-	bytes_buf_append(out, sql);
+	work->n_sorts++;
+	work->next_param += (unsigned)sort->n_params;
+	bytes_buf_append(out, sort->sql);
 	bytes_buf_append_string(out, is_descending ? " DESC" : "");
 	return EXPR_OK;
 }
@@ -236,6 +239,8 @@ static enum store_outcome bind_list(struct record_work *work, struct store_stmt 
 {
 	bool is_bound = expr_bind(work->rule, &work->environment, stmt) &&
 			expr_bind(&work->filter, &work->environment, stmt);
+	for (unsigned i = 0; i < work->n_sorts && is_bound; i++)
+		is_bound = expr_bind(&work->sorts[i], &work->environment, stmt);
 	return is_bound ? STORE_OK : STORE_FAULT;
 }
 

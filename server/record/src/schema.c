@@ -8,53 +8,6 @@
 
 #define SCHEMA_MAX (64u << 20) /* bytes of one tenant's picture */
 
-/* ---- what names mean to rules and filters ---- */
-
-static bool find_field(const struct expr_schema *expr, const void *scope, struct bytes name,
-	struct expr_field *ret)
-{
-	const struct schema_names *names = (const struct schema_names *)(const void *)expr;
-	const struct record_collection *collection = scope;
-	const struct record_field *field = collection_field(collection, name);
-	if (!field || field->is_secret || (names->for_clients && field->is_hidden))
-		return false;
-	*ret = (struct expr_field){ .column = field->column,
-		.type = EXPR_TEXT,
-		.is_nullable = field->type == FIELD_JSON,
-		.is_list = field->is_list,
-		.target = field->target };
-	if (field->type == FIELD_NUMBER)
-		ret->type = EXPR_NUMBER;
-	else if (field->type == FIELD_BOOL)
-		ret->type = EXPR_BOOL;
-	else if (field->type == FIELD_JSON)
-		ret->type = EXPR_JSON;
-	/* Who may not see an address must not be able to ask for it letter by letter. */
-	if (names->for_clients && collection->is_auth && bytes_eq_string(field->name, "email"))
-		ret->guard = BYTES("\"emailVisibility\"");
-	return true;
-}
-
-static struct bytes table_of(const struct expr_schema *expr, const void *scope)
-{
-	(void)expr;
-	return ((const struct record_collection *)scope)->table;
-}
-
-static const void *auth_scope(
-	const struct expr_schema *expr, size_t i, struct bytes *ret_collection_id)
-{
-	const struct schema_names *names = (const struct schema_names *)(const void *)expr;
-	for (size_t c = 0; c < names->schema->n_collections; c++) {
-		const struct record_collection *collection = &names->schema->collections[c];
-		if (!collection->is_auth || i--)
-			continue;
-		*ret_collection_id = collection->id;
-		return collection;
-	}
-	return NULL;
-}
-
 const struct record_field *collection_field(
 	const struct record_collection *collection, struct bytes name)
 {
@@ -285,13 +238,10 @@ int schema_load(struct store_conn *conn, struct record_schema **ret, struct err 
 	atomic_init(&schema->n_refs, 1);
 	if (arena_new(SCHEMA_MAX, &schema->arena, err) < 0)
 		return -1;
-	struct expr_schema expr = { find_field, table_of, auth_scope };
-	schema->rules = (struct schema_names){ expr, schema, false };
-	schema->clients = (struct schema_names){ expr, schema, true };
 	if (read_all(conn, schema, err) < 0)
 		return -1;
 	link_relations(schema);
-	bool is_done = true;
+	bool is_done = names_init(schema);
 	for (size_t i = 0; i < schema->n_collections && is_done; i++)
 		is_done = plan_output(schema->arena, &schema->collections[i]);
 	for (size_t i = 0; i < schema->n_collections && is_done; i++)

@@ -93,6 +93,9 @@ struct record_collection {
 	/* worked out */
 	struct out_item *out; /* in order of name */
 	size_t n_out;
+	/* The view rule, for the paths of clients' filters; is_row_open: it lets everybody. */
+	struct expr_guard row_guard;
+	bool is_row_open;
 	struct bytes columns;  /* t."a",t."b",... as out, constants left out */
 	int email_visibility;  /* its place in columns; -1 */
 	struct bytes get_sql;  /* by id ?1 */
@@ -103,6 +106,7 @@ struct schema_names {
 	struct expr_schema expr;
 	const struct record_schema *schema;
 	bool for_clients; /* hidden fields do not exist, e-mail addresses keep their guard */
+	struct expr_guard address_guard;
 };
 
 struct record_schema {
@@ -123,6 +127,9 @@ void schema_unref(struct record_schema *schema);
 const struct record_collection *schema_find(const struct record_schema *schema, struct bytes name);
 const struct record_field *collection_field(
 	const struct record_collection *collection, struct bytes name);
+/* Sets up what names mean to rules and to clients' filters (names.c), once the collections have
+ * been read. False when the arena is full. */
+bool names_init(struct record_schema *schema);
 /* As the collections API has it. */
 void collection_write(struct text_json_writer *writer, const struct record_collection *collection);
 

@@ -67,7 +67,8 @@ struct record_work {
 
 	/* list, get */
 	const struct expr_sql *rule;
-	struct expr_sql filter;
+	struct expr_sql filter, sorts[RECORD_SORT_KEYS_MAX];
+	unsigned n_sorts, next_param; /* the number that the next parameter gets */
 	struct bytes sql, count_sql;
 	int64_t page, per_page;
 	bool skip_total;
