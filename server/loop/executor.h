@@ -24,7 +24,13 @@
 
 struct executor;
 
-enum executor_lane { EXECUTOR_SQL, EXECUTOR_FILE, EXECUTOR_PASSWORD, EXECUTOR_LANES };
+enum executor_lane {
+	EXECUTOR_READ, /* of databases */
+	EXECUTOR_FILE,
+	EXECUTOR_PASSWORD,
+	EXECUTOR_WRITE, /* to databases: a slow read keeps no write waiting */
+	EXECUTOR_LANES
+};
 
 struct executor_config {
 	unsigned n_threads[EXECUTOR_LANES];   /* a lane without threads takes no job */

@@ -279,7 +279,7 @@ int main(int argc, char **argv)
 	if (!mkdtemp(folder))
 		return 1;
 	snprintf(path, sizeof(path), "%s/data.db", folder);
-	struct executor_config lanes = { { 2, 1, 1 }, { 4096, 16, 16 } };
+	struct executor_config lanes = { { 2, 1, 1, 2 }, { 4096, 16, 16, 4096 } };
 	struct store_config config = { .path = path,
 		.n_loops = 1,
 		.n_readers = 2,

@@ -82,7 +82,7 @@ static void open_database(void)
 	static struct executor *executor;
 	char folder[] = "/tmp/tenon-fuzz-expr-XXXXXX", path[64];
 	struct err err = { 0 };
-	struct executor_config lanes = { { 1, 1, 1 }, { 1, 1, 1 } };
+	struct executor_config lanes = { { 1, 1, 1, 1 }, { 1, 1, 1, 1 } };
 	struct store_config config = { .path = path, .write_queue_limit = 1, .on_open = keep_conn };
 	if (!mkdtemp(folder))
 		abort();

@@ -75,7 +75,7 @@ static void setup_full(const struct record_hooks *hooks, const struct record_eve
 	strcpy(fix.folder, "/tmp/tenon-record-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fix.folder));
 	snprintf(fix.path, sizeof(fix.path), "%s/data.db", fix.folder);
-	struct executor_config config = { { 2, 1, 1 }, { 1000, 10, 10 } };
+	struct executor_config config = { { 2, 1, 1, 2 }, { 1000, 10, 10, 1000 } };
 	CU_ASSERT_EQUAL_FATAL(executor_new(&config, &fix.executor, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(loop_new(0, &fix.loop, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(arena_new(16u << 20, &fix.arena, &err), 0);

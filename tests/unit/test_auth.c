@@ -25,7 +25,8 @@ static const struct auth_identity ada = { .kind = AUTH_USER,
 
 static void setup(void)
 {
-	struct executor_config config = { .n_threads = { 1, 1, 1 }, .queue_limit = { 64, 64, 64 } };
+	struct executor_config config = { .n_threads = { 1, 1, 1, 1 },
+		.queue_limit = { 64, 64, 64, 64 } };
 	char path[128];
 
 	if (auth)

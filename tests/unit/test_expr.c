@@ -433,7 +433,7 @@ int main(void)
 	struct err err = { 0 };
 	struct executor *executor = NULL;
 	struct store *store = NULL;
-	struct executor_config lanes = { { 1, 1, 1 }, { 10, 10, 10 } };
+	struct executor_config lanes = { { 1, 1, 1, 1 }, { 10, 10, 10, 10 } };
 	int result = 2;
 	struct store_config config = { .path = "/tmp/tenon-expr-test.db",
 		.n_readers = 1,

@@ -412,7 +412,7 @@ static void *submit_many(void *argument)
 		struct counted_job *job = new_job(s->n, NULL, s->number * N_MESSAGES + i);
 		enum executor_result result =
 			s->serial ? executor_serial_submit(s->serial, &job->job)
-				  : executor_submit(s->executor, EXECUTOR_SQL, &job->job);
+				  : executor_submit(s->executor, EXECUTOR_READ, &job->job);
 
 		if (result != EXECUTOR_OK)
 			free(job);
@@ -456,7 +456,7 @@ static void a_full_lane_refuses_and_takes_nothing(void)
 	unsigned load = executor_load(executor, EXECUTOR_FILE);
 
 	CU_ASSERT(load == 2 || load == 3);
-	CU_ASSERT_EQUAL(executor_load(executor, EXECUTOR_SQL), 0);
+	CU_ASSERT_EQUAL(executor_load(executor, EXECUTOR_READ), 0);
 	atomic_store(&may_go, true);
 	executor_free(executor);
 	CU_ASSERT_EQUAL(n, load);
@@ -499,7 +499,7 @@ static void a_serial_queue_runs_in_order_and_one_batch_at_a_time(void)
 	struct batches batches = { .in_order = true, .alone = true };
 
 	CU_ASSERT_EQUAL_FATAL(executor_new(&small, &executor, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(executor_serial_new(executor, EXECUTOR_SQL, N_POSTERS * N_MESSAGES,
+	CU_ASSERT_EQUAL_FATAL(executor_serial_new(executor, EXECUTOR_READ, N_POSTERS * N_MESSAGES,
 				      64, run_batch, &batches, &serial, NULL),
 		0);
 	for (unsigned i = 0; i < N_POSTERS; i++) {
@@ -536,7 +536,7 @@ static void a_full_serial_queue_refuses(void)
 	unsigned accepted = 0;
 
 	CU_ASSERT_EQUAL_FATAL(executor_new(&small, &executor, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(executor_serial_new(executor, EXECUTOR_SQL, 3, 8, wait_for_go,
+	CU_ASSERT_EQUAL_FATAL(executor_serial_new(executor, EXECUTOR_READ, 3, 8, wait_for_go,
 				      &may_go, &serial, NULL),
 		0);
 	while (accepted < 100 && executor_serial_submit(serial, &job->job) == EXECUTOR_OK) {

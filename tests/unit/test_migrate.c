@@ -15,7 +15,7 @@ static void setup(void)
 	strcpy(folder, "/tmp/tenon-migrate-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/data.db", folder);
-	struct executor_config config = { { 1, 1, 1 }, { 10, 10, 10 } };
+	struct executor_config config = { { 1, 1, 1, 1 }, { 10, 10, 10, 10 } };
 	CU_ASSERT_EQUAL_FATAL(executor_new(&config, &executor, &err), 0);
 }
 

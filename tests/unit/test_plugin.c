@@ -290,7 +290,8 @@ static void check_catalogue(struct store_conn *conn)
 
 static void the_catalogue_keeps_versions_and_what_is_wanted(void)
 {
-	struct executor_config lanes = { .n_threads = { 1, 0, 0 }, .queue_limit = { 8, 0, 0 } };
+	struct executor_config lanes = { .n_threads = { 1, 0, 0, 1 },
+		.queue_limit = { 8, 0, 0, 8 } };
 	struct executor *executor = NULL;
 	struct store *control = NULL;
 	char path[64];

@@ -42,7 +42,7 @@ static void setup(void)
 	strcpy(fix.folder, "/tmp/tenon-store-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fix.folder));
 	snprintf(fix.path, sizeof(fix.path), "%s/data.db", fix.folder);
-	struct executor_config config = { { 3, 1, 1 }, { 1000, 10, 10 } };
+	struct executor_config config = { { 3, 1, 1, 3 }, { 1000, 10, 10, 1000 } };
 	CU_ASSERT_EQUAL_FATAL(executor_new(&config, &fix.executor, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(loop_new(0, &fix.loop, &err), 0);
 	open_store(0, 1000);
@@ -60,6 +60,7 @@ static void teardown(void)
 
 /* While it is true a job keeps the writer busy, so that others gather behind it. */
 static atomic_bool writer_is_held;
+static atomic_bool reads_may_end;
 
 struct job {
 	struct store_job store;
@@ -69,6 +70,7 @@ struct job {
 	bool ignore_refusal;
 	int64_t value, changes;
 	bool holds; /* the writer, until release_writer() */
+	bool waits; /* until reads_may_end */
 	unsigned n_runs;
 	bool was_delivered, committed_before_done;
 	char text[64];
@@ -103,6 +105,8 @@ static enum store_outcome run_job(struct store_job *store_job, struct store_conn
 		while (atomic_load(&writer_is_held))
 			usleep(200);
 	}
+	while (job->waits && !atomic_load(&reads_may_end))
+		usleep(200);
 	store_set_grant(conn, job->grant);
 	enum store_outcome outcome = run_one(job, conn, job->sql);
 	if (outcome == STORE_OK && job->then)
@@ -337,6 +341,40 @@ static void a_read_past_its_deadline_or_cancelled_is_interrupted(void)
 	store_cancel(&cancelled.store);
 	wait_all();
 	CU_ASSERT_EQUAL(cancelled.store.outcome, STORE_FAULT);
+	teardown();
+}
+
+static void slow_reads_leave_threads_to_other_databases_and_to_writes(void)
+{
+	setup();
+	struct err err = { 0 };
+	char path[112];
+	snprintf(path, sizeof(path), "%s/other.db", fix.folder);
+	struct store_config config = { .path = path, .n_readers = 2, .write_queue_limit = 8 };
+	struct store *slow = fix.store, *other;
+	struct job held[4], write = { .sql = "CREATE TABLE t(a)" }, read = { .sql = "SELECT 7" };
+	/* Four on a database that may have two, on a lane of three threads. */
+	for (size_t i = 0; i < 4; i++) {
+		held[i] = (struct job){ .sql = "SELECT 1", .waits = true };
+		submit(&held[i], false);
+	}
+	fix.n_waiting -= 4; /* the loop is to stop without them */
+	submit(&write, true);
+	CU_ASSERT_EQUAL_FATAL(store_open(&config, fix.executor, &other, &err), 0);
+	fix.store = other;
+	submit(&read, false);
+	wait_all();
+	CU_ASSERT(read.was_delivered && read.store.outcome == STORE_OK && read.value == 7);
+	CU_ASSERT(write.was_delivered && write.store.outcome == STORE_OK);
+	for (size_t i = 0; i < 4; i++)
+		CU_ASSERT_FALSE(held[i].was_delivered);
+	fix.n_waiting = 4;
+	atomic_store(&reads_may_end, true);
+	wait_all();
+	for (size_t i = 0; i < 4; i++)
+		CU_ASSERT(held[i].was_delivered && held[i].store.outcome == STORE_OK);
+	store_close(other);
+	fix.store = slow;
 	teardown();
 }
 
@@ -591,6 +629,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_full_queue_answers_busy_before_it_returns),
 	UNIT(a_reader_cannot_write),
 	UNIT(a_read_past_its_deadline_or_cancelled_is_interrupted),
+	UNIT(slow_reads_leave_threads_to_other_databases_and_to_writes),
 	UNIT(read_now_answers_on_the_loop_once_its_reader_is_open),
 	UNIT(the_log_is_cut_although_a_loop_keeps_its_snapshot),
 	UNIT(the_log_is_cut_although_somebody_always_reads),

@@ -38,7 +38,8 @@ static void close_one(void *context, struct store *store, void *hung)
 
 static struct tenant_catalogue *setup(unsigned open_limit)
 {
-	struct executor_config lanes = { .n_threads = { 1, 1, 1 }, .queue_limit = { 64, 64, 64 } };
+	struct executor_config lanes = { .n_threads = { 1, 1, 1, 1 },
+		.queue_limit = { 64, 64, 64, 64 } };
 	struct tenant_catalogue *catalogue = NULL;
 	char path[128];
 

@@ -36,7 +36,6 @@
 #define WRITE_QUEUE_LIMIT 4096
 /* The control database is asked seldom: what it keeps in memory does not grow with its history. */
 #define CONTROL_CACHE_KIB 128
-#define READERS           4
 #define CONNECTION_LIMIT  4096 /* per loop */
 /* Half a second below the 10 s that are promised: a busy loop closes a little late. */
 #define HEADER_TIMEOUT_MS 9500
@@ -55,7 +54,7 @@ struct core {
 	char audit_folder[PATH_MAX + 32];
 	char url[160];
 	char token[AUTH_SECRET_HEX + 1];
-	unsigned n_loops;
+	unsigned n_loops, n_readers;
 
 	struct store_lock *lock;
 	struct executor *executor;
@@ -89,7 +88,7 @@ static int open_book(void *context, struct tenant *tenant, const char *path,
 	struct record_book *book = NULL;
 	const struct store_config store_config = { .path = path,
 		.n_loops = core->n_loops,
-		.n_readers = READERS,
+		.n_readers = core->n_readers,
 		.write_queue_limit = WRITE_QUEUE_LIMIT,
 		.on_open = record_on_open,
 		.on_open_context = &boot };
@@ -151,13 +150,16 @@ static int open_folders(struct core *core, struct err *err)
 static int open_threads(struct core *core, struct err *err)
 {
 	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n_sql = n_cpus > 2 ? (unsigned)n_cpus : 2;
+	core->n_readers = n_cpus < 2 ? 2 : n_cpus < 16 ? (unsigned)n_cpus : 16;
 	struct executor_config lanes = {
-		.n_threads = { [EXECUTOR_SQL] = n_sql > 16 ? 16 : n_sql,
+		/* More than one tenant may take: its slow reads leave some to the others. */
+		.n_threads = { [EXECUTOR_READ] = 2 * core->n_readers,
+			[EXECUTOR_WRITE] = core->n_readers,
 			[EXECUTOR_FILE] = 2,
 			/* argon2id takes 64 MiB and a core each: a flood of sign-ins gets two. */
 			[EXECUTOR_PASSWORD] = 2 },
-		.queue_limit = { [EXECUTOR_SQL] = 8192,
+		.queue_limit = { [EXECUTOR_READ] = 8192,
+			[EXECUTOR_WRITE] = 8192,
 			[EXECUTOR_FILE] = 256,
 			[EXECUTOR_PASSWORD] = 64 },
 	};

@@ -142,7 +142,7 @@ static int lane_start(struct lane *lane, unsigned n_threads, struct err *err)
 
 int executor_new(const struct executor_config *config, struct executor **ret, struct err *err)
 {
-	static const char *const names[EXECUTOR_LANES] = { "sql", "file", "password" };
+	static const char *const names[EXECUTOR_LANES] = { "read", "file", "password", "write" };
 	DEFER(executor_free) struct executor *executor = calloc(1, sizeof *executor);
 
 	if (!executor)

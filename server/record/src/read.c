@@ -348,8 +348,11 @@ static enum store_outcome run_find(struct store_job *job, struct store_conn *con
 	char sql[256];
 	bool has_row;
 	bool is_by_id = find->id.n > 0;
-	int n = snprintf(sql, sizeof(sql), SELECT_AUTH, (int)collection->table.n,
-		collection->table.p, is_by_id ? "id" : "email");
+	/* The index of the addresses leaves out the empty ones: it serves only who says that he does
+	 * not ask for these. */
+	int n = snprintf(sql, sizeof(sql), SELECT_AUTH "%s", (int)collection->table.n,
+		collection->table.p, is_by_id ? "id" : "email",
+		is_by_id ? "" : " AND \"email\"!=''");
 	struct store_stmt *stmt;
 	enum store_outcome outcome = store_prepare(conn, (struct bytes){ sql, (size_t)n }, &stmt);
 	if (outcome != STORE_OK)

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "driver.h"
+#include "readers.h"
 
 #define BATCH_MAX       256     /* jobs of one transaction: bounds the wait of the first */
 #define READ_NOW_MAX_NS 1000000 /* 1 ms: what a loop may be kept from its other calls */
@@ -41,10 +41,7 @@ struct store {
 	struct executor_serial *writer_queue;
 	struct store_conn *writer; /* only inside run_batch, and at open and close */
 
-	pthread_mutex_t lock; /* the reader pool */
-	pthread_cond_t reader_is_free;
-	struct store_conn **readers; /* the free ones, n_free of them */
-	unsigned n_free, n_open, n_readers;
+	struct readers readers;
 
 	struct loop_reader *loop_readers; /* n_loops of them */
 	unsigned n_loops;
@@ -226,38 +223,6 @@ void store_write(struct store *store, struct store_job *job)
 
 /* ---- the readers ---- */
 
-static struct store_conn *take_reader(struct store *store, struct err *err)
-{
-	struct store_conn *conn = NULL;
-	pthread_mutex_lock(&store->lock);
-	/* Those who hold one are other threads of the lane, whose jobs have deadlines. */
-	while (!store->n_free && store->n_open == store->n_readers)
-		pthread_cond_wait(&store->reader_is_free, &store->lock);
-	if (store->n_free)
-		conn = store->readers[--store->n_free];
-	else
-		store->n_open++;
-	pthread_mutex_unlock(&store->lock);
-	if (conn)
-		return conn;
-
-	if (conn_open(store->path, CONN_READER, &store->limits, &conn, err) == 0)
-		return conn;
-	pthread_mutex_lock(&store->lock);
-	store->n_open--;
-	pthread_cond_signal(&store->reader_is_free);
-	pthread_mutex_unlock(&store->lock);
-	return NULL;
-}
-
-static void give_reader(struct store *store, struct store_conn *conn)
-{
-	pthread_mutex_lock(&store->lock);
-	store->readers[store->n_free++] = conn;
-	pthread_cond_signal(&store->reader_is_free);
-	pthread_mutex_unlock(&store->lock);
-}
-
 /* So that the next store_read_now of this loop finds a connection. Not having one is no fault. */
 static void open_loop_reader(struct store *store, const struct loop *loop)
 {
@@ -272,26 +237,39 @@ static void open_loop_reader(struct store *store, const struct loop *loop)
 	pthread_mutex_unlock(&reader->lock);
 }
 
+/* Lets the next of those that wait for this database have its turn on the lane: behind what other
+ * databases have queued there. */
+static void pass_turn(struct store *store)
+{
+	struct executor_job *next;
+	while ((next = readers_leave(&store->readers))) {
+		if (executor_submit(store->executor, EXECUTOR_READ, next) == EXECUTOR_OK)
+			return;
+		atomic_fetch_add_explicit(&store->n_busy, 1, memory_order_relaxed);
+		job_of(next)->outcome = STORE_BUSY;
+		finish(job_of(next));
+	}
+}
+
 static void run_read(struct executor_job *executor_job)
 {
 	struct store_job *job = job_of(executor_job);
 	struct store *store = job->store;
 	job->err = (struct err){ 0 };
-	struct store_conn *conn = take_reader(store, &job->err);
-	if (!conn) {
-		job->outcome = STORE_FAULT;
-		finish(job);
-		return;
+	job->outcome = STORE_FAULT;
+	struct store_conn *conn = readers_take(&store->readers, &job->err);
+	if (conn) {
+		conn_begin_job(conn, job, true);
+		enum store_outcome outcome = conn_begin(conn);
+		if (outcome == STORE_OK)
+			outcome = job->run(job, conn);
+		conn_end_job(conn, job, outcome);
+		conn_rollback(conn);
+		readers_give(&store->readers, conn);
+		atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
+		open_loop_reader(store, job->loop);
 	}
-	conn_begin_job(conn, job, true);
-	enum store_outcome outcome = conn_begin(conn);
-	if (outcome == STORE_OK)
-		outcome = job->run(job, conn);
-	conn_end_job(conn, job, outcome);
-	conn_rollback(conn);
-	give_reader(store, conn);
-	atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
-	open_loop_reader(store, job->loop);
+	pass_turn(store);
 	finish(job);
 }
 
@@ -300,8 +278,15 @@ void store_read(struct store *store, struct store_job *job)
 	job->store = store;
 	job->job.run = run_read;
 	atomic_init(&job->is_cancelled, false);
-	if (executor_submit(store->executor, EXECUTOR_SQL, &job->job) != EXECUTOR_OK)
-		refuse_busy(store, job);
+	enum readers_turn turn = readers_enter(&store->readers, &job->job);
+	if (turn == READERS_WAIT)
+		return;
+	if (turn == READERS_GO) {
+		if (executor_submit(store->executor, EXECUTOR_READ, &job->job) == EXECUTOR_OK)
+			return;
+		pass_turn(store);
+	}
+	refuse_busy(store, job);
 }
 
 /* Makes sure that the reader's snapshot has all that was committed so far. */
@@ -358,16 +343,15 @@ int store_open(const struct store_config *config, struct executor *executor, str
 	DEFER(store_close) struct store *store = calloc(1, sizeof(*store));
 	if (!store)
 		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
-	pthread_mutex_init(&store->lock, NULL);
-	pthread_cond_init(&store->reader_is_free, NULL);
 	store->executor = executor;
 	store->n_loops = config->n_loops;
-	store->n_readers = config->n_readers ? config->n_readers : 1;
 	store->path = strdup(config->path);
 	store->limits = (struct conn_limits){ config->size_limit_bytes, config->cache_kib };
-	store->readers = calloc(store->n_readers, sizeof(struct store_conn *));
 	store->loop_readers = calloc(store->n_loops + 1u, sizeof(store->loop_readers[0]));
-	if (!store->path || !store->readers || !store->loop_readers)
+	if (readers_init(&store->readers, store->path, &store->limits,
+		    config->n_readers ? config->n_readers : 1, err) < 0)
+		return -1;
+	if (!store->path || !store->loop_readers)
 		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
 	for (unsigned i = 0; i < store->n_loops; i++)
 		pthread_mutex_init(&store->loop_readers[i].lock, NULL);
@@ -378,7 +362,7 @@ int store_open(const struct store_config *config, struct executor *executor, str
 		return -1;
 	struct store_job nobody = { 0 };
 	conn_end_job(store->writer, &nobody, STORE_OK); /* the statements that on_open used */
-	if (executor_serial_new(executor, EXECUTOR_SQL, config->write_queue_limit, BATCH_MAX,
+	if (executor_serial_new(executor, EXECUTOR_WRITE, config->write_queue_limit, BATCH_MAX,
 		    run_batch, store, &store->writer_queue, err) < 0)
 		return -1;
 	*ret = store;
@@ -395,16 +379,11 @@ void store_close(struct store *store)
 		conn_close(store->loop_readers[i].conn);
 		pthread_mutex_destroy(&store->loop_readers[i].lock);
 	}
-	assert(store->n_free == store->n_open); /* else a read is still running */
-	for (unsigned i = 0; i < store->n_free; i++)
-		conn_close(store->readers[i]);
+	readers_fini(&store->readers);
 	if (store->writer)
 		conn_checkpoint(store->writer, true);
 	conn_close(store->writer);
-	pthread_cond_destroy(&store->reader_is_free);
-	pthread_mutex_destroy(&store->lock);
 	free(store->loop_readers);
-	free(store->readers);
 	free(store->path);
 	free(store);
 }

@@ -120,8 +120,8 @@ static const char *binary(const char *variable, const char *name)
 
 static void open_stores(struct err *err)
 {
-	struct executor_config lanes = { .n_threads = { 2, 1, 1 },
-		.queue_limit = { 4096, 64, 64 } };
+	struct executor_config lanes = { .n_threads = { 2, 1, 1, 1 },
+		.queue_limit = { 4096, 64, 64, 4096 } };
 	CU_ASSERT_EQUAL_FATAL(executor_new(&lanes, &bed.executor, err), 0);
 	struct store_config control = { .path = at("control.db"),
 		.n_loops = LOOPS,
