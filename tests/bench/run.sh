@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh BUILD [WORKLOAD...] - measures Tenon beside its peers, on this machine, in one run
 #
-# Workloads: 1 a plugin's route, 2 get one record, 5 create, 9 worker start; all when none is named.
+# Workloads: 1 a plugin's route, 2 get one record, 3 list 30 with total, 4 the same with a filter and a sort
+# that no index serves, 5 create, 9 worker start, 14 growth, 16 encoding; all when none is named.
 # Every server is driven by the same wrk command line, taking turns within each round, so that what
 # else the machine does falls on all of them; a figure is the median of the rounds. The ratios are
 # what counts. Prints a table; BUILD/bench/figures.tsv has the same for programs: name, tab, value.
@@ -11,7 +12,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 BUILD=${1:?usage: run.sh BUILD [WORKLOAD...]}
 shift
-[ $# -gt 0 ] || set -- 1 2 5 9
+[ $# -gt 0 ] || set -- 1 2 3 4 5 9 14 16
 seconds=${BENCH_SECONDS:-5} rounds=${BENCH_ROUNDS:-3} connections=${BENCH_CONNECTIONS:-64}
 RECORDS=10000
 
@@ -103,6 +104,34 @@ start_pocketbase() {
 	done
 }
 
+FASTIFY_URL=
+start_fastify() {
+	local modules=$BUILD/peers/node_modules port
+	[ -e "$modules/better-sqlite3/build/Release/better_sqlite3.node" ] ||
+		{ say "bench: Fastify with better-sqlite3 is not installed: its columns stay empty"; return 0; }
+	cp "$here/peers/fastify.mjs" "$BUILD/peers/" # beside its modules
+	port=$(free_port)
+	NODE_ENV=production "$here/../../web/node.sh" "$BUILD/peers/fastify.mjs" "$port" "$WORK/fastify.db" >"$WORK/fastify.out" 2>&1 &
+	SERVER_PIDS+=($!)
+	FASTIFY_URL=http://127.0.0.1:$port
+	FASTIFY_API=/api/collections
+	wait_for "$FASTIFY_URL/api/health"
+}
+
+# each SCRIPT KEY PATH [ARGUMENT...]: a run of the script against each server that is there, in turns.
+each() {
+	local script=$1 key=$2 path=$3 round
+	shift 3
+	for round in $(seq "$rounds"); do
+		drive "$key.tenon" "$script" "$TENON_URL" "$TENON_API/$path" "$@"
+		[ -z "$PB_URL" ] || drive "$key.pocketbase" "$script" "$PB_URL" "$PB_API/$path" "$@"
+		[ -z "$FASTIFY_URL" ] || drive "$key.fastify" "$script" "$FASTIFY_URL" "$FASTIFY_API/$path" "$@"
+	done
+	for peer in tenon pocketbase fastify; do medians "$key.$peer"; done
+	ratio "$key.vs_pocketbase" "$key.tenon.rps" "$key.pocketbase.rps"
+	ratio "$key.vs_fastify" "$key.tenon.rps" "$key.fastify.rps"
+}
+
 start_bare() {
 	local port program
 	program=$(test_program bare_mhd)
@@ -171,26 +200,51 @@ workload_1() {
 	ratio 1.vs_bare 1.tenon.rps 1.bare.rps
 }
 
-workload_2() {
-	local round url
+is_filled=
+fill_all() {
+	local url body
+	[ -z "$is_filled" ] || return 0
+	is_filled=yes
 	say "filling: $RECORDS records each ..."
-	fill "$TENON_URL" "$TENON_API/items/records"
-	[ -z "$PB_URL" ] || fill "$PB_URL" "$PB_API/items/records"
-	for url in "$TENON_URL$TENON_API" ${PB_URL:+"$PB_URL$PB_API"}; do
-		local body
-		body=$(curl -fsS "$url/items/records/item00000004242")
-		expect "$url" "$body" '"title":"Title of item 0004242"'
-		expect "$url" "$body" '"amount":1004242.5'
-		expect "$url" "$body" '"active":true'
-		expect "$url" "$body" '"updated":"20'
+	for url in "$TENON_URL $TENON_API" ${PB_URL:+"$PB_URL $PB_API"} ${FASTIFY_URL:+"$FASTIFY_URL $FASTIFY_API"}; do
+		# shellcheck disable=SC2086
+		set -- $url
+		fill "$1" "$2/items/records"
+		body=$(curl -fsS "$1$2/items/records/item00000004242")
+		expect "$1" "$body" '"title":"Title of item 0004242"'
+		expect "$1" "$body" '"amount":1004242.5'
+		expect "$1" "$body" '"active":true'
+		expect "$1" "$body" '"updated":"20'
 	done
-	for round in $(seq "$rounds"); do
-		drive 2.tenon get.lua "$TENON_URL" "$TENON_API/items/records" $RECORDS
-		[ -z "$PB_URL" ] || drive 2.pocketbase get.lua "$PB_URL" "$PB_API/items/records" $RECORDS
+}
+
+workload_2() {
+	fill_all
+	each get.lua 2 items/records $RECORDS
+}
+
+workload_3() {
+	local url body
+	fill_all
+	for url in "$TENON_URL$TENON_API" ${PB_URL:+"$PB_URL$PB_API"} ${FASTIFY_URL:+"$FASTIFY_URL$FASTIFY_API"}; do
+		body=$(curl -fsS "$url/items/records?perPage=30&page=7")
+		expect "$url" "$body" "\"totalItems\":$RECORDS"
+		expect "$url" "$body" '"page":7'
+		[ "$(grep -o '"title"' <<<"$body" | wc -l)" = 30 ] || die "$url does not answer 30 records"
 	done
-	medians 2.tenon
-	medians 2.pocketbase
-	ratio 2.vs_pocketbase 2.tenon.rps 2.pocketbase.rps
+	each list.lua 3 items/records $RECORDS plain
+}
+
+workload_4() {
+	local url body
+	fill_all
+	for url in "$TENON_URL$TENON_API" ${PB_URL:+"$PB_URL$PB_API"} ${FASTIFY_URL:+"$FASTIFY_URL$FASTIFY_API"}; do
+		body=$(curl -fsS "$url/items/records?perPage=30&sort=-title&filter=amount+%3E+1004000")
+		expect "$url" "$body" '"totalItems":6001'
+		expect "$url" "$body" '"items":[{'
+		case $(grep -o '"title":"[^"]*"' <<<"$body" | head -n 1) in *0010000*) ;; *) die "$url sorts otherwise" ;; esac
+	done
+	each list.lua 4 items/records $RECORDS unindexed
 }
 
 # What was acknowledged is there: the count is at least the answers that wrk saw.
@@ -202,16 +256,35 @@ check_created() { # KEY URL
 }
 
 workload_5() {
-	local round
-	for round in $(seq "$rounds"); do
-		drive 5.tenon create.lua "$TENON_URL" "$TENON_API/writes/records"
-		[ -z "$PB_URL" ] || drive 5.pocketbase create.lua "$PB_URL" "$PB_API/writes/records"
-	done
+	each create.lua 5 writes/records
 	check_created 5.tenon "$TENON_URL$TENON_API/writes/records"
 	[ -z "$PB_URL" ] || check_created 5.pocketbase "$PB_URL$PB_API/writes/records"
-	medians 5.tenon
-	medians 5.pocketbase
-	ratio 5.vs_pocketbase 5.tenon.rps 5.pocketbase.rps
+	[ -z "$FASTIFY_URL" ] || check_created 5.fastify "$FASTIFY_URL$FASTIFY_API/writes/records"
+}
+
+# The same questions of 10,000, 100,000 and 1,000,000 records: only Tenon, as it is compared with itself.
+workload_14() {
+	local count from=1 round
+	curl -fsS -o /dev/null "$TENON_URL$TENON_API" -H "Authorization: $TENON_TOKEN" -H 'Content-Type: application/json' \
+		-d "{\"name\":\"growth\",\"type\":\"base\",$RULES,\"fields\":[$COLUMNS,$DATES],
+			\"indexes\":[\"CREATE INDEX idx_growth_amount ON growth (amount)\"]}"
+	for count in 10000 100000 1000000; do
+		say "growing to $count records ..."
+		wrk -t1 -c64 -d600s --timeout 20s -s "$here/wrk/fill.lua" "$TENON_URL" -- "$TENON_API/growth/records" "$count" "$from" >/dev/null &
+		local filler=$!
+		until [ "$(count_of "$TENON_URL$TENON_API/growth/records")" = "$count" ]; do sleep 1; done
+		kill -INT "$filler" 2>/dev/null || true
+		wait "$filler" || true
+		from=$((count + 1))
+		for round in $(seq "$rounds"); do
+			drive "14.get_$count" get.lua "$TENON_URL" "$TENON_API/growth/records" "$count"
+			drive "14.list_$count" list.lua "$TENON_URL" "$TENON_API/growth/records" "$count" indexed
+		done
+		medians "14.get_$count"
+		medians "14.list_$count"
+	done
+	ratio 14.get_growth 14.get_1000000.rps 14.get_10000.rps
+	ratio 14.list_growth 14.list_1000000.rps 14.list_10000.rps
 }
 
 workload_9() {
@@ -245,6 +318,12 @@ line() { # LABEL KEY [RATIO-TEXT]
 	printf '| %s | %s | %s | %s | %s |\n' "$1" "$(figure "$2.rps")" "$(figure "$2.p50_ms") ms" \
 		"$(figure "$2.p99_ms") ms" "${3:-}"
 }
+# lines NUMBER WHAT: Tenon and its two peers.
+lines() {
+	line "$1 $2: Tenon" "$1.tenon" "$(vs "$1.vs_pocketbase" PocketBase) $(vs "$1.vs_fastify" Fastify)"
+	line "$1 $2: PocketBase 0.22.20" "$1.pocketbase"
+	line "$1 $2: Fastify 5 + better-sqlite3" "$1.fastify"
+}
 vs() { awk -v r="$(figure "$1")" -v n="$2" 'BEGIN { if (r > 0) printf "**%.*f ×** %s", r < 1 ? 2 : 1, r, n }'; }
 table() {
 	printf '%s, %s, %s CPUs shared with wrk\n' "$(date -u +%Y-%m-%d)" \
@@ -254,10 +333,14 @@ table() {
 	printf '| workload, server | requests/s | p50 | p99 | ratio |\n|---|---:|---:|---:|---:|\n'
 	line '1 plugin route in the sandbox, 1 KB: Tenon' 1.tenon "$(vs 1.vs_bare 'bare libmicrohttpd')"
 	line '1 constant 1 KB: bare libmicrohttpd' 1.bare
-	line "2 get one of $RECORDS records: Tenon" 2.tenon "$(vs 2.vs_pocketbase PocketBase)"
-	line "2 get one of $RECORDS records: PocketBase 0.22.20" 2.pocketbase
-	line '5 create, fsync before the answer: Tenon' 5.tenon "$(vs 5.vs_pocketbase PocketBase)"
-	line '5 create: PocketBase 0.22.20' 5.pocketbase
+	lines 2 "get one of $RECORDS records"
+	lines 3 "list 30 of $RECORDS records, with total"
+	lines 4 "list 30, filter and sort without an index, with total"
+	lines 5 "create (Tenon: fsync before the answer)"
+	line '14 get one of 10000 records' 14.get_10000
+	line '14 get one of 1000000 records' 14.get_1000000 "$(vs 14.get_growth 'that of 10000')"
+	line '14 list 30 by an index, of 10000 records' 14.list_10000
+	line '14 list 30 by an index, of 1000000 records' 14.list_1000000 "$(vs 14.list_growth 'that of 10000')"
 	[ "$(figure 9.start_p50_ms)" = - ] ||
 		printf '| 9 worker from spawn to ready | | %s ms | p95 %s ms | |\n' "$(figure 9.start_p50_ms)" "$(figure 9.start_p95_ms)"
 }
@@ -265,15 +348,18 @@ table() {
 say "starting the servers ..."
 trap 'disown -a; server_cleanup' EXIT # without a word of bash for each that it ends
 if wants 1; then start_bare; fi
-if wants 1 || wants 2 || wants 5; then start_tenon; fi
-if wants 2 || wants 5; then start_pocketbase; fi
+if wants 1 || wants 2 || wants 3 || wants 4 || wants 5 || wants 14; then start_tenon; fi
+if wants 2 || wants 3 || wants 4 || wants 5; then
+	start_pocketbase
+	start_fastify
+fi
 for workload in $workloads; do
 	case $workload in
-	1 | 2 | 5 | 9)
+	1 | 2 | 3 | 4 | 5 | 9 | 14 | 16)
 		say "workload $workload ..."
 		"workload_$workload"
 		;;
-	*) die "there is no workload $workload (1, 2, 5, 9)" ;;
+	*) die "there is no workload $workload (1, 2, 3, 4, 5, 9, 14, 16)" ;;
 	esac
 done
 check_peers

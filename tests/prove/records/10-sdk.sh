@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# PocketBase's own JavaScript SDK, unmodified: each public method is used, or documented as refused.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+source "$here/../lib.sh"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$here/../../e2e/sdk/run.sh" "$BUILD" >"$log"
+row "sdk: the suite" "tests/e2e/sdk/run.sh BUILD" "status 0" "status $?"
+row "sdk: claims that did not hold" "tests/e2e/sdk/run.sh BUILD" "" "$(grep '^FAIL' "$log" | head -n 5)"
+row "sdk: methods in neither list" "tests/e2e/sdk/run.sh BUILD" 1 \
+	"$(grep -c '^ok    each public method is used or documented as refused$' "$log")"
+row "sdk: public methods of version 0.28.1" "tests/e2e/sdk/run.sh BUILD" 86 \
+	"$(sed -n 's/^note  \([0-9]*\) public methods: .*/\1/p' "$log")"
