@@ -348,8 +348,8 @@ static enum store_outcome run_find(struct store_job *job, struct store_conn *con
 	char sql[256];
 	bool has_row;
 	bool is_by_id = find->id.n > 0;
-	/* The index of the addresses leaves out the empty ones: it serves only who says that he does
-	 * not ask for these. */
+	/* The index of the addresses leaves out the empty ones: it serves only who says that he
+	 * does not ask for these. */
 	int n = snprintf(sql, sizeof(sql), SELECT_AUTH "%s", (int)collection->table.n,
 		collection->table.p, is_by_id ? "id" : "email",
 		is_by_id ? "" : " AND \"email\"!=''");
