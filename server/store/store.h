@@ -170,12 +170,18 @@ enum store_outcome store_rollback_to(struct store_conn *conn, const char *name);
 /* ---- foreign SQL: the declared statements of plugins ---- */
 /* What the connection may touch while foreign SQL is prepared and stepped. */
 struct store_grant {
-	/* That may be read, and written if may_write. Those whose name starts with '_' or "sqlite_"
-	 * stay closed even if they stand here; so do columns whose name starts with '_'. */
+	/* That may be read. Those whose name starts with '_' or "sqlite_" stay closed even if they
+	 * stand here; so do columns whose name starts with '_'. */
 	const struct bytes *tables;
 	size_t n_tables;
 	bool may_write;
 	uint64_t deadline_ns; /* monotonic; the statement is interrupted when it passes */
+	/* If may_write: that may be written, which is no right to read them. What a condition, an
+	 * expression or RETURNING names of them is read, but for one column, by which a row is
+	 * found: NULL is none. */
+	const struct bytes *write_tables;
+	size_t n_write_tables;
+	const char *write_key;
 };
 
 /* Installs the grant for what follows on this connection, or takes it away (NULL); the end of the

@@ -655,7 +655,8 @@ static enum record_attached_result run_attached(void *context, void *attached,
 	(void)context;
 	(void)attached;
 	static const struct bytes tables[] = { { "posts", 5 } };
-	const struct store_grant grant = { tables, 1, true, clock_mono_ns() + CLOCK_NS_PER_S };
+	const struct store_grant grant = { tables, 1, true, clock_mono_ns() + CLOCK_NS_PER_S,
+		tables, 1, "id" };
 	struct store_stmt *stmt;
 	bool has_row;
 	hook.n_run++;

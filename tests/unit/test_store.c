@@ -171,7 +171,8 @@ static int64_t read_int(const char *sql)
 static enum store_outcome foreign(const char *sql, bool may_write, struct job *job)
 {
 	static const struct bytes tables[] = { { "items", 5 }, { "_secret", 7 }, { "users", 5 } };
-	struct store_grant grant = { tables, 3, may_write, clock_mono_ns() + 100000000 };
+	struct store_grant grant = { tables, 3, may_write, clock_mono_ns() + 100000000, tables, 3,
+		"id" };
 	struct job own = { 0 };
 	job = job ? job : &own;
 	*job = (struct job){ .sql = sql, .grant = &grant };
@@ -542,12 +543,75 @@ static void foreign_sql_reaches_its_grant_and_nothing_else(void)
 	teardown();
 }
 
+static enum store_outcome writes(const char *sql, bool may_read, const char *key, int64_t *changes)
+{
+	static const struct bytes items = { "items", 5 }, users = { "users", 5 };
+	struct store_grant grant = { .tables = may_read ? &items : &users,
+		.n_tables = 1,
+		.may_write = true,
+		.deadline_ns = clock_mono_ns() + CLOCK_NS_PER_S,
+		.write_tables = &items,
+		.n_write_tables = 1,
+		.write_key = key };
+	struct job job = { .sql = sql, .grant = &grant };
+	job.store.alone = true;
+	submit(&job, true);
+	wait_all();
+	if (changes)
+		*changes = job.changes;
+	return job.store.outcome;
+}
+
+static void a_right_to_write_is_none_to_read(void)
+{
+	static const char *const oracles[] = {
+		"UPDATE items SET n=1 WHERE name='bolt'",
+		"UPDATE items SET n=n+1 WHERE id=1",
+		"UPDATE items SET n=1 WHERE id=1 RETURNING name",
+		"UPDATE items SET n=1 WHERE rowid=1",
+		"UPDATE items SET n=(SELECT count(*) FROM items)",
+		"DELETE FROM items WHERE n>5",
+		"INSERT INTO items(id,name) SELECT id+100, name FROM items",
+		"INSERT INTO items(id,n) SELECT 9, count(*) FROM items",
+		"INSERT INTO items VALUES(1,2,'x') ON CONFLICT(id) DO UPDATE SET n=n+1",
+	};
+	int64_t n;
+	setup();
+	make_foreign_tables();
+	CU_ASSERT_EQUAL(write_sql("CREATE UNIQUE INDEX items_by_id ON items(id)"), STORE_OK);
+	for (size_t i = 0; i < sizeof oracles / sizeof oracles[0]; i++) {
+		CU_ASSERT_EQUAL(writes(oracles[i], false, "id", NULL), STORE_REFUSED);
+		CU_ASSERT_EQUAL(writes(oracles[i], false, NULL, NULL), STORE_REFUSED);
+	}
+	CU_ASSERT_EQUAL(read_int("SELECT n FROM items WHERE id=1"), 10);
+	/* The row is found by its key, and by nothing else of it. */
+	CU_ASSERT_EQUAL(writes("UPDATE items SET n=8 WHERE id=1", false, "id", &n), STORE_OK);
+	CU_ASSERT_EQUAL(n, 1);
+	CU_ASSERT_EQUAL(
+		writes("UPDATE items SET n=9 WHERE id=1", false, NULL, NULL), STORE_REFUSED);
+	CU_ASSERT_EQUAL(writes("INSERT INTO items VALUES(50, 1, 'x')", false, NULL, &n), STORE_OK);
+	CU_ASSERT_EQUAL(writes("DELETE FROM items WHERE id=50", false, "id", &n), STORE_OK);
+	CU_ASSERT_EQUAL(n, 1);
+	/* Who may read as well may do all of it. */
+	CU_ASSERT_EQUAL(writes(oracles[0], true, "id", &n), STORE_OK);
+	CU_ASSERT_EQUAL(n, 1);
+	for (size_t i = 0; i < sizeof oracles / sizeof oracles[0]; i++)
+		CU_ASSERT_NOT_EQUAL(writes(oracles[i], true, "id", NULL), STORE_REFUSED);
+	/* The right to read one table is none to read another, nor to write it. */
+	CU_ASSERT_EQUAL(writes("INSERT INTO items(id,name) SELECT 60, max(id) FROM other", true,
+				"id", NULL),
+		STORE_REFUSED);
+	CU_ASSERT_EQUAL(
+		writes("INSERT INTO users SELECT * FROM items", true, "id", NULL), STORE_REFUSED);
+	teardown();
+}
+
 static void a_cached_foreign_statement_does_not_serve_another_grant(void)
 {
 	setup();
 	make_foreign_tables();
 	static const struct bytes wide[] = { { "items", 5 }, { "other", 5 } };
-	struct store_grant grant = { wide, 2, false, CLOCK_NEVER };
+	struct store_grant grant = { .tables = wide, .n_tables = 2, .deadline_ns = CLOCK_NEVER };
 	struct job job = { .sql = "SELECT count(*) FROM other", .grant = &grant };
 	job.store.alone = true;
 	submit(&job, true);
@@ -635,6 +699,7 @@ static const struct unit_test tests[] = {
 	UNIT(the_log_is_cut_although_somebody_always_reads),
 	UNIT(foreign_sql_reaches_its_grant_and_nothing_else),
 	UNIT(a_cached_foreign_statement_does_not_serve_another_grant),
+	UNIT(a_right_to_write_is_none_to_read),
 	UNIT(foreign_bombs_end_at_their_deadline_or_memory),
 	UNIT(the_data_survives_close_and_open),
 	UNIT(more_statements_than_the_cache_holds_still_run),

@@ -10,6 +10,7 @@
 
 #include "egress.h"
 #include "gate.h"
+#include "statement.h"
 
 /* The ABI's status codes that the gate answers with. */
 enum call_status {
@@ -63,7 +64,7 @@ struct gate_call {
 	struct wire_list values;
 	uint32_t max_rows;
 	struct store_grant grant;
-	struct bytes tables[PLUGIN_GRANTS_MAX];
+	struct statement_tables tables;
 	struct store_job job;
 	char message[160]; /* why the job was refused */
 	int32_t status;

@@ -217,7 +217,7 @@ bool call_statement(struct gate_call *call, uint16_t type, struct bytes payload)
 	if (asked.max_rows && asked.max_rows < call->max_rows)
 		call->max_rows = asked.max_rows;
 	statement_grant(
-		lane->version, lane->granted, statement, deadline_ns, call->tables, &call->grant);
+		lane->version, lane->granted, statement, deadline_ns, &call->tables, &call->grant);
 	if (!is_query && !call_intend(call))
 		return true;
 	call->job = (struct store_job){
@@ -342,14 +342,14 @@ enum gate_attachment_result gate_run_attachments(struct store_conn *conn,
 {
 	for (unsigned i = 0; i < attachments->n; i++) {
 		const struct gate_attachment *at = &attachments->list[i];
-		struct bytes tables[PLUGIN_GRANTS_MAX];
+		struct statement_tables tables;
 		struct store_grant grant;
 		struct store_stmt *stmt;
 		char message[160] = "";
 		bool holds = false;
 		uint64_t until_ns = clock_mono_ns() + at->statement->timeout_ms * CLOCK_NS_PER_MS;
 		statement_grant(attachments->version, &attachments->granted, at->statement,
-			until_ns < deadline_ns ? until_ns : deadline_ns, tables, &grant);
+			until_ns < deadline_ns ? until_ns : deadline_ns, &tables, &grant);
 		store_set_grant(conn, &grant);
 		enum store_outcome outcome = statement_prepare(
 			conn, at->statement, &at->values, &stmt, message, sizeof message);
@@ -378,14 +378,14 @@ enum store_outcome gate_check_statements(struct store_conn *conn,
 		return fresh;
 	for (int i = 0; i < manifest->n_statements; i++) {
 		const struct plugin_statement *statement = &manifest->statements[i];
-		struct bytes tables[PLUGIN_GRANTS_MAX];
+		struct statement_tables tables;
 		struct store_grant grant;
 		struct store_stmt *stmt;
 		char message[160] = "";
 		if (!plugin_has_statement(granted, i))
 			continue;
 		statement_grant(version, granted, statement, clock_mono_ns() + CLOCK_NS_PER_S,
-			tables, &grant);
+			&tables, &grant);
 		store_set_grant(conn, &grant);
 		enum store_outcome outcome =
 			statement_prepare(conn, statement, NULL, &stmt, message, sizeof message);

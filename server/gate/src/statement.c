@@ -47,13 +47,11 @@ static bool contains_word(struct bytes sql, const char *word)
 	return false;
 }
 
-/* The actions that a collection must have been granted for this statement to name it. Where the
+/* The writes that a collection must have been granted for this statement to make them. Where the
  * text could mean more than one, all of them are asked for: that refuses, and never allows, too
  * much. */
-static uint32_t needed_actions(const struct plugin_statement *statement)
+static uint32_t needed_writes(const struct plugin_statement *statement)
 {
-	if (!statement_is_write(statement))
-		return PLUGIN_GRANT_READ;
 	struct bytes sql = skip_blank(statement->sql);
 	uint32_t actions = PLUGIN_GRANT_ANY_WRITE;
 	if (starts_with_word(sql, "insert"))
@@ -69,21 +67,34 @@ static uint32_t needed_actions(const struct plugin_statement *statement)
 	return actions;
 }
 
-void statement_grant(const struct plugin_version *version, const struct plugin_granted *granted,
-	const struct plugin_statement *statement, uint64_t deadline_ns, struct bytes *tables,
-	struct store_grant *ret)
+static size_t list_tables(const struct plugin_version *version,
+	const struct plugin_granted *granted, uint32_t needed, struct bytes *tables)
 {
-	uint32_t needed = needed_actions(statement);
 	size_t n = 0;
 	for (unsigned i = 0; i < version->manifest.n_grants; i++)
 		if ((granted->actions[i] & needed) == needed)
 			tables[n++] = version->manifest.grants[i].collection;
+	return n;
+}
+
+void statement_grant(const struct plugin_version *version, const struct plugin_granted *granted,
+	const struct plugin_statement *statement, uint64_t deadline_ns,
+	struct statement_tables *tables, struct store_grant *ret)
+{
 	*ret = (struct store_grant){
-		.tables = tables,
-		.n_tables = n,
+		.tables = tables->read,
+		.n_tables = list_tables(version, granted, PLUGIN_GRANT_READ, tables->read),
 		.may_write = statement_is_write(statement),
 		.deadline_ns = deadline_ns,
 	};
+	if (!ret->may_write)
+		return;
+	uint32_t needed = needed_writes(statement);
+	ret->write_tables = tables->write;
+	ret->n_write_tables = list_tables(version, granted, needed, tables->write);
+	/* A record that is there is changed by its id; one that is created has none yet. */
+	if (needed & (PLUGIN_GRANT_UPDATE | PLUGIN_GRANT_DELETE))
+		ret->write_key = "id";
 }
 
 static bool bind_value(struct store_stmt *stmt, int index, const struct wire_value *value)

@@ -6,11 +6,15 @@
 
 #include "gate.h"
 
-/* What the statement may touch: the collections whose granted actions cover what it does. tables
- * has room for PLUGIN_GRANTS_MAX. */
+struct statement_tables {
+	struct bytes read[PLUGIN_GRANTS_MAX], write[PLUGIN_GRANTS_MAX];
+};
+
+/* What the statement may touch: it reads the collections that were granted to be read, and writes
+ * those whose granted actions cover what it does. The grant borrows tables. */
 void statement_grant(const struct plugin_version *version, const struct plugin_granted *granted,
-	const struct plugin_statement *statement, uint64_t deadline_ns, struct bytes *tables,
-	struct store_grant *ret);
+	const struct plugin_statement *statement, uint64_t deadline_ns,
+	struct statement_tables *tables, struct store_grant *ret);
 
 /* Prepares it under the grant that is set and binds the values by name. Returns STORE_OK, or
  * STORE_REFUSED with a sentence in message, or what the store said. values NULL: only prepares and

@@ -61,15 +61,31 @@ static bool is_harmless_function(const char *name)
 			       sizeof(functions[0]), compare_name);
 }
 
-static bool is_granted_table(const struct store_grant *grant, const char *name)
+static bool is_listed(const struct bytes *tables, size_t n, const char *name)
 {
 	if (!name || name[0] == '_' || strncasecmp(name, "sqlite_", 7) == 0)
 		return false;
-	for (size_t i = 0; i < grant->n_tables; i++)
-		if (bytes_eq_nocase(grant->tables[i], bytes_of(name)))
+	for (size_t i = 0; i < n; i++)
+		if (bytes_eq_nocase(tables[i], bytes_of(name)))
 			return true;
+	return false;
+}
+
+static bool may_write(const struct store_grant *grant, const char *table)
+{
+	return grant->may_write && is_listed(grant->write_tables, grant->n_write_tables, table);
+}
+
+/* A change count tells whether a condition held, so a condition is a read. */
+static bool may_read(const struct store_grant *grant, const char *table, const char *column)
+{
+	if (is_listed(grant->tables, grant->n_tables, table))
+		return true;
+	if (grant->write_key && column && strcasecmp(column, grant->write_key) == 0 &&
+		may_write(grant, table))
+		return true;
 	/* The table-valued functions over a value of the statement's own. */
-	return strcmp(name, "json_each") == 0 || strcmp(name, "json_tree") == 0;
+	return table && (strcmp(table, "json_each") == 0 || strcmp(table, "json_tree") == 0);
 }
 
 static int authorize(void *context, int action, const char *a, const char *b, const char *schema,
@@ -91,17 +107,15 @@ static int authorize(void *context, int action, const char *a, const char *b, co
 	case SQLITE_FUNCTION:
 		return is_harmless_function(b) ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_READ:
-		if (!is_granted_table(grant, a))
+		if (!may_read(grant, a, b))
 			return SQLITE_DENY;
 		/* Secrets (password hashes, token keys) read as NULL, so that SELECT * works. */
 		return b && b[0] == '_' ? SQLITE_IGNORE : SQLITE_OK;
 	case SQLITE_INSERT:
 	case SQLITE_DELETE:
-		return grant->may_write && is_granted_table(grant, a) ? SQLITE_OK : SQLITE_DENY;
+		return may_write(grant, a) ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_UPDATE:
-		return grant->may_write && is_granted_table(grant, a) && b && b[0] != '_'
-			       ? SQLITE_OK
-			       : SQLITE_DENY;
+		return may_write(grant, a) && b && b[0] != '_' ? SQLITE_OK : SQLITE_DENY;
 	default:
 		return SQLITE_DENY;
 	}
@@ -165,15 +179,24 @@ static enum store_outcome refuse(struct store_conn *conn, const char *why)
 	return STORE_REFUSED;
 }
 
+static void append_names(struct bytes_buf *out, char mark, const struct bytes *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bytes_buf_append_byte(out, '\0');
+		bytes_buf_append_byte(out, mark);
+		bytes_buf_append(out, names[i]);
+	}
+}
+
 /* text, and behind it what it was granted: statements of different grants never meet. */
 static bool make_key(const struct store_grant *grant, struct bytes text, struct bytes_buf *out)
 {
 	bytes_buf_append(out, text);
-	bytes_buf_append_byte(out, '\0');
-	bytes_buf_append_byte(out, grant->may_write ? 'w' : 'r');
-	for (size_t i = 0; i < grant->n_tables; i++) {
-		bytes_buf_append_byte(out, '\0');
-		bytes_buf_append(out, grant->tables[i]);
+	append_names(out, 'r', grant->tables, grant->n_tables);
+	if (grant->may_write) {
+		struct bytes key = bytes_of(grant->write_key ? grant->write_key : "");
+		append_names(out, 'k', &key, 1);
+		append_names(out, 'w', grant->write_tables, grant->n_write_tables);
 	}
 	return !out->failed;
 }
