@@ -45,6 +45,7 @@ struct record_once;
 #define RECORD_EXPAND_DEPTH  6
 #define RECORD_SORT_KEYS_MAX 8
 #define RECORD_BODY_MAX      (4u << 20) /* bytes of an answer */
+#define RECORD_ETAG_BYTES    25         /* with quotation marks and a terminator */
 
 /* ---- opening a tenant's book ---- */
 
@@ -108,6 +109,7 @@ struct record_call {
 	struct bytes id;         /* get, update, delete */
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
 	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
+	struct bytes if_none_match; /* get: 304 when it has the tag of what would be answered */
 	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
 	const struct record_once *once;
 	struct bytes method; /* for @request.method */
@@ -123,11 +125,12 @@ struct record_call {
 	void *context; /* the caller's */
 
 	/* what came of it */
-	int status; /* of HTTP: 200, 204, 400, 403, 404, 409, 500, 503, 504, 507 */
+	int status; /* of HTTP: 200, 204, 304, 400, 403, 404, 409, 500, 503, 504, 507 */
 	/* For the error body, fit for the client, static or in the arena; "" for 2xx. */
 	const char *message;
 	/* 2xx: the answer's JSON. Else the JSON object for the error body's "data". */
 	struct bytes_buf answer;
+	char etag[RECORD_ETAG_BYTES]; /* of a get; else "" */
 	struct bytes_buf ignored; /* names of ignored fields, comma separated: X-Tenon-Ignored */
 	struct err err;           /* of status 500: for the log */
 	enum record_refused_by refused_by;
@@ -149,6 +152,11 @@ void record_get(struct record_call *call);
 void record_create(struct record_call *call);
 void record_update(struct record_call *call);
 void record_delete(struct record_call *call);
+
+/* The strong entity tag of an answer: what its viewer sees of a record. */
+void record_etag(struct bytes body, char out[static RECORD_ETAG_BYTES]);
+/* Whether a header's list of tags has this one, or is "*". */
+bool record_etag_matches(struct bytes list, const char *etag);
 
 /* ---- collections: 403 unless the viewer is a superuser ---- */
 void record_collection_list(struct record_call *call);

@@ -96,6 +96,7 @@ struct store_job {
 	struct executor_job job;
 	struct loop_message message;
 	struct store *store;
+	uint64_t generation; /* of the store when a read began; UINT64_MAX: of a write */
 	_Atomic bool is_cancelled;
 };
 
@@ -111,6 +112,11 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
  * ends soon as STORE_FAULT with ERR_TIMEOUT. done is called as always. Only on the job's loop,
  * before done. */
 void store_cancel(struct store_job *job);
+
+/* Inside run of a read: a number for the state of the database that this job sees. Two jobs with the
+ * same number see the same state, of the same life of the store. False when it cannot be told,
+ * because something is being committed. */
+bool store_state(struct store_conn *conn, uint64_t *ret);
 
 /* ---- inside run: statements ----
  * Every function returns STORE_OK or the outcome that run should return; the connection remembers

@@ -110,13 +110,17 @@ static void on_done(struct record_call *call)
 		return;
 	}
 
-	struct http_header headers[3] = {
+	struct http_header headers[4] = {
 		{ BYTES("Content-Type"), BYTES("application/json") },
 		{ BYTES("X-Content-Type-Options"), BYTES("nosniff") },
 	};
 	struct http_answer answer = { .status = status, .headers = headers, .n_headers = 2 };
-	if (status == 204)
+	if (status == 204 || status == 304)
 		answer.n_headers = 0;
+	if (call->etag[0]) {
+		struct bytes etag = bytes_of(call->etag); /* the call is in the request's arena */
+		headers[answer.n_headers++] = (struct http_header){ BYTES("ETag"), etag };
+	}
 	if (call->ignored.n > 0) {
 		struct bytes ignored = { arena_copy(request->arena, bytes_buf_view(&call->ignored)),
 			call->ignored.n };
@@ -162,6 +166,7 @@ bool records_fill_call(struct api_request *request, struct record_call *call)
 	call->viewer.record_id = bytes_of(identity->record_id);
 	call->method = bytes_of(http_method_name(http_method(request->http)));
 	call->is_strict = bytes_eq(http_header(request->http, BYTES("Tenon-Strict")), BYTES("1"));
+	call->if_none_match = http_header(request->http, BYTES("If-None-Match"));
 	memcpy(call->trace_id, http_trace_id(request->http), ID_TRACE_BYTES);
 	call->done = on_done;
 	call->context = request;

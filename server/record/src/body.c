@@ -19,7 +19,7 @@ static bool is_silent(struct bytes name)
 	return false;
 }
 
-static void ignore(struct record_work *work, struct bytes name)
+void body_ignore(struct record_work *work, struct bytes name)
 {
 	struct bytes_buf *out = &work->call->ignored;
 	if (work->call->is_strict && !is_silent(name)) {
@@ -177,16 +177,23 @@ static bool take_member(
 	}
 	if (!field || field->is_secret || field->type == FIELD_AUTODATE ||
 		(field->is_hidden && !work_is_superuser(work)) || is_guarded(work, field)) {
-		ignore(work, name);
+		body_ignore(work, name);
 		return true;
 	}
 	if (field->is_primary && work->action == RECORD_UPDATE) { /* an id never changes */
 		if (value_parse(field, json, arena, &value) &&
 			!bytes_eq_string(value.text, work->id))
-			ignore(work, name);
+			body_ignore(work, name);
 		return true;
 	}
-	struct value *at = &work->values[field - collection->fields];
+	size_t i = (size_t)(field - collection->fields);
+	if (work->locked && work->locked[i]) {
+		body_ignore(work, name);
+		return true;
+	}
+	if (work->sent)
+		work->sent[i] = true;
+	struct value *at = &work->values[i];
 	return value_parse(field, json, arena, &value) &&
 	       modify(field, modifier, &value, arena, at);
 }

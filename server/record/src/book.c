@@ -27,6 +27,7 @@ int record_book_new(const struct record_config *config, struct record_book **ret
 		.schema = config->boot->schema };
 	config->boot->schema = NULL; /* handed over */
 	pthread_mutex_init(&book->lock, NULL);
+	pthread_mutex_init(&book->totals_lock, NULL);
 	*ret = book;
 	return 0;
 }
@@ -37,6 +38,7 @@ void record_book_free(struct record_book *book)
 		return;
 	schema_unref(book->schema);
 	pthread_mutex_destroy(&book->lock);
+	pthread_mutex_destroy(&book->totals_lock);
 	free(book->tenant_text);
 	free(book);
 }
@@ -80,7 +82,7 @@ static void end(struct record_call *call, int status, const char *message)
 {
 	call->status = status;
 	call->message = message;
-	if (status >= 300 && call->answer.n == 0)
+	if (status >= 400 && call->answer.n == 0)
 		bytes_buf_append_string(&call->answer, "{}");
 	/* Half an answer is none. */
 	if (call->answer.failed) {
@@ -284,10 +286,43 @@ void work_note_rule(struct record_work *work, enum rule rule)
 		work->call->refused_by = RECORD_BY_RULE;
 }
 
+bool work_parse_shape(struct record_work *work)
+{
+	struct record_call *call = work->call;
+	const char *name = "fields", *message = NULL;
+	enum shape_result result = SHAPE_OK;
+	if (call->n_query == 0)
+		return true;
+	struct bytes fields = work_query(work, "fields"), expand = work_query(work, "expand");
+	if (fields.n)
+		result = mask_parse(fields, call->arena, &work->mask, &message);
+	if (result == SHAPE_OK && expand.n) {
+		name = "expand";
+		result = expand_parse(expand, work->schema, work->collection,
+			work_is_superuser(work), call->arena, &work->expand, &message);
+	}
+	if (result == SHAPE_OK)
+		return true;
+	if (result == SHAPE_NOMEM) {
+		work_answer(work, 503, "The server is short of memory.");
+		return false;
+	}
+	problems_init(&work->problems, &call->answer);
+	problems_add(&work->problems, bytes_of(name), "validation_invalid_value", "%s", message);
+	work_answer_problems(work, WORK_BAD_QUERY);
+	return false;
+}
+
+bool work_has_query(const struct record_work *work, const char *name, struct bytes *ret)
+{
+	*ret = (struct bytes){ NULL, 0 };
+	return find_pair(&work->environment, EXPR_QUERY, bytes_of(name), ret);
+}
+
 struct bytes work_query(const struct record_work *work, const char *name)
 {
-	struct bytes value = { NULL, 0 };
-	find_pair(&work->environment, EXPR_QUERY, bytes_of(name), &value);
+	struct bytes value;
+	work_has_query(work, name, &value);
 	return value;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "change.h"
+#include "field_rule.h"
 
 static struct record_work *work_of(struct store_job *job)
 {
@@ -106,6 +107,7 @@ static bool check_result(struct record_work *work, const struct record_collectio
 				"The relation collection doesn't exist.");
 			break;
 		}
+	field_rules_check(work, collection);
 	return work->problems.n == 0;
 }
 

@@ -74,7 +74,7 @@ bool bytes_list_parse(struct bytes json, struct arena *arena, struct bytes_list 
 
 /* ---- reading ---- */
 
-enum option_kind { OPTION_TEXT, OPTION_BOOL, OPTION_INT, OPTION_LIST };
+enum option_kind { OPTION_TEXT, OPTION_BOOL, OPTION_INT, OPTION_LIST, OPTION_RULE };
 
 #define ALL     ((1u << FIELD_TYPES) - 1)
 #define T(type) (1u << FIELD_##type)
@@ -107,9 +107,11 @@ static const struct option {
 	{ "pattern", OPTION_TEXT, T(TEXT) | T(PASSWORD), offsetof(struct record_field, pattern) },
 	{ "presentable", OPTION_BOOL, ALL, offsetof(struct record_field, is_presentable) },
 	{ "primaryKey", OPTION_BOOL, T(TEXT), offsetof(struct record_field, is_primary) },
+	{ "readRule", OPTION_RULE, ALL, offsetof(struct record_field, read_rule) },
 	{ "required", OPTION_BOOL, ALL & ~T(AUTODATE), offsetof(struct record_field, is_required) },
 	{ "system", OPTION_BOOL, ALL, offsetof(struct record_field, is_system) },
 	{ "values", OPTION_LIST, T(SELECT), offsetof(struct record_field, values) },
+	{ "writeRule", OPTION_RULE, ALL, offsetof(struct record_field, write_rule) },
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -159,6 +161,9 @@ static bool read_option(struct record_field *field, const struct option *option,
 		       (text_json_int64(&token, at) && *(int64_t *)at >= 0);
 	case OPTION_LIST:
 		return bytes_list_parse(value, arena, at);
+	case OPTION_RULE:
+		((struct record_rule *)at)->is_null = token.type == TEXT_JSON_NULL;
+		return read_text(&token, arena, &((struct record_rule *)at)->text);
 	}
 	return false;
 }
@@ -210,7 +215,7 @@ static bool read_members(struct bytes json, struct arena *arena, struct record_f
 bool field_parse(struct bytes json, struct arena *arena, struct record_field *ret,
 	const char **ret_code, const char **ret_message)
 {
-	*ret = (struct record_field){ 0 };
+	*ret = (struct record_field){ .read_rule.is_null = true, .write_rule.is_null = true };
 	*ret_code = "validation_invalid_field";
 	*ret_message = "The field is not an object, or its type is not supported.";
 	if (!read_type(json, ret))
@@ -299,6 +304,9 @@ static void write_option(struct text_json_writer *writer, const struct record_fi
 {
 	const void *at = (const char *)field + option->offset;
 	const struct bytes_list *list = at;
+	const struct record_rule *rule = at;
+	if (option->kind == OPTION_RULE && rule->is_null)
+		return;
 	text_json_write_key(writer, bytes_of(option->name));
 	switch (option->kind) {
 	case OPTION_TEXT:
@@ -315,6 +323,9 @@ static void write_option(struct text_json_writer *writer, const struct record_fi
 		for (size_t i = 0; i < list->n; i++)
 			text_json_write_string(writer, list->items[i]);
 		text_json_end_array(writer);
+		break;
+	case OPTION_RULE:
+		text_json_write_string(writer, rule->text);
 		break;
 	}
 }

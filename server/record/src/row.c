@@ -59,7 +59,7 @@ enum store_outcome row_check_relations(struct record_work *work, struct store_co
 	return work->problems.n ? row_refuse(work, 0, NULL) : STORE_OK;
 }
 
-static void bind_field(struct record_work *work, size_t i, struct store_stmt *stmt, int index)
+void row_bind_field(struct record_work *work, size_t i, struct store_stmt *stmt, int index)
 {
 	const struct record_field *field = &work->collection->fields[i];
 	if (field->is_primary)
@@ -90,7 +90,7 @@ enum store_outcome row_insert(struct record_work *work, struct store_conn *conn)
 	if (outcome != STORE_OK)
 		return outcome;
 	for (size_t i = 0; i < collection->n_fields; i++)
-		bind_field(work, i, stmt, (int)i + 1);
+		row_bind_field(work, i, stmt, (int)i + 1);
 	return store_exec(stmt, NULL);
 }
 
@@ -196,7 +196,7 @@ enum store_outcome row_update(struct record_work *work, struct store_conn *conn)
 		const struct record_field *field = &collection->fields[i];
 		bool is_set = field->is_secret ? work->has_password : work->values[i].is_set;
 		if (is_set && !field->is_primary)
-			bind_field(work, i, stmt, ++n);
+			row_bind_field(work, i, stmt, ++n);
 	}
 	return store_exec(stmt, NULL);
 }
@@ -208,47 +208,61 @@ enum store_outcome row_answer(struct record_work *work, struct store_conn *conn)
 	bool found;
 	bytes_buf_clear(&work->call->answer);
 	encoder_init(&encoder, work, conn);
-	/* Who may write a record sees what he wrote, whatever the view rule says; relations that he
-	 * asks to follow keep theirs. */
-	const struct record_collection *collection = work->collection;
-	struct store_stmt *stmt;
-	enum store_outcome outcome = store_prepare(conn, collection->get_sql, &stmt);
-	if (outcome != STORE_OK)
-		return outcome;
-	store_bind_text(stmt, 1, bytes_of(work->id));
-	outcome = store_step(stmt, &found);
+	/* Who may write a record sees what he wrote, whatever the view rule says; fields that he may
+	 * not read, and relations that he asks to follow, keep their rules. */
+	enum store_outcome outcome = encode_written(&encoder, work->collection, bytes_of(work->id),
+		work->mask, work->expand, &found);
+	if (encoder.is_too_much)
+		return row_refuse(work, 400, ENCODE_TOO_MUCH);
 	if (outcome != STORE_OK || !found)
 		return outcome == STORE_OK ? row_refuse(work, 400, "The record is gone.") : outcome;
-	outcome = encode_row(&encoder, collection, stmt, work->mask, work->expand);
 	/* Said before the commit: an answer that cannot be given must not follow a write. */
-	if (outcome == STORE_OK && work->call->answer.failed)
+	if (work->call->answer.failed)
 		return row_refuse(work, 400,
 			"The answer is larger than 4 MiB: ask for fewer fields (?fields=id).");
 	return outcome;
 }
 
-/* "products.sku, products.lang": a problem for each column of ours. */
-void row_note_conflict(struct record_work *work)
+/* A value that this viewer may not read must not be told apart by a conflict either. */
+static bool may_name(const struct record_work *work, struct bytes name)
 {
-	struct bytes left = bytes_of(work->job.conflict_columns);
-	problems_init(&work->problems, &work->call->answer);
-	if (work->job.conflict != STORE_CONFLICT_UNIQUE)
-		return;
-	while (left.n) {
-		const char *comma = memchr(left.p, ',', left.n);
-		struct bytes part = { left.p, comma ? (size_t)(comma - left.p) : left.n };
-		left = comma && left.n > part.n + 2
-			       ? (struct bytes){ comma + 2, left.n - part.n - 2 }
-			       : (struct bytes){ NULL, 0 };
+	const struct record_field *field = collection_field(work->collection, name);
+	return work_is_superuser(work) ||
+	       (field && !field->is_hidden && !field->is_secret && !field_is_ruled(field));
+}
+
+/* Cuts the name of the next column of ours off "products.sku, products.lang". */
+static bool next_column(struct bytes *left, struct bytes *ret)
+{
+	while (left->n) {
+		const char *comma = memchr(left->p, ',', left->n);
+		struct bytes part = { left->p, comma ? (size_t)(comma - left->p) : left->n };
+		*left = comma && left->n > part.n + 2
+				? (struct bytes){ comma + 2, left->n - part.n - 2 }
+				: (struct bytes){ NULL, 0 };
 		const char *dot = memchr(part.p, '.', part.n);
 		if (!dot)
 			continue;
-		struct bytes name = { dot + 1, part.n - (size_t)(dot + 1 - part.p) };
+		*ret = (struct bytes){ dot + 1, part.n - (size_t)(dot + 1 - part.p) };
+		return true;
+	}
+	return false;
+}
+
+void row_note_conflict(struct record_work *work)
+{
+	struct bytes all = bytes_of(work->job.conflict_columns), left = all, name;
+	problems_init(&work->problems, &work->call->answer);
+	if (work->job.conflict != STORE_CONFLICT_UNIQUE)
+		return;
+	while (next_column(&left, &name))
+		if (!may_name(work, name))
+			return;
+	for (left = all; next_column(&left, &name);)
 		if (bytes_eq_string(name, "id"))
 			problems_add(&work->problems, name, "validation_pk_invalid",
 				"The record primary key is invalid or already exists.");
 		else
 			problems_add(&work->problems, name, "validation_not_unique",
 				"Value must be unique.");
-	}
 }

@@ -3,6 +3,9 @@
  */
 #include "schema.h"
 
+#include "field_rule.h"
+#include "hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +30,13 @@ const struct record_collection *schema_find(const struct record_schema *schema, 
 		if (bytes_eq_nocase(schema->collections[i].name, name))
 			return &schema->collections[i];
 	return NULL;
+}
+
+enum store_outcome collection_prepare(struct store_conn *conn,
+	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret)
+{
+	(void)collection;
+	return store_prepare(conn, sql, ret);
 }
 
 /* ---- reading ---- */
@@ -152,6 +162,8 @@ static bool plan_output(struct arena *arena, struct record_collection *collectio
  */
 static bool compile_rules(struct record_schema *schema, struct record_collection *collection)
 {
+	if (!field_rules_compile(schema, collection))
+		return false;
 	for (int i = 0; i < RULES; i++) {
 		struct record_rule *rule = &collection->rules[i];
 		const struct expr_node *tree;
@@ -159,22 +171,25 @@ static bool compile_rules(struct record_schema *schema, struct record_collection
 		enum expr_result result = expr_parse(rule->text, schema->arena, &tree, &error);
 		if (result == EXPR_OK)
 			result = expr_compile(tree, &schema->rules.expr, collection, BYTES("t"),
-				RULE_PARAM, schema->arena, &rule->sql, &error);
+				collection->rule_param, schema->arena, &rule->sql, &error);
 		if (result == EXPR_NOMEM)
 			return false;
 		if (result == EXPR_INVALID)
-			rule->sql =
-				(struct expr_sql){ .sql = BYTES("0"), .first_param = RULE_PARAM };
+			rule->sql = (struct expr_sql){ .sql = BYTES("0"),
+				.first_param = collection->rule_param };
 	}
 	const struct record_rule *view = &collection->rules[RULE_VIEW];
 	collection->get_sql = arena_printf(schema->arena,
 		"SELECT %.*s FROM %.*s t WHERE t.\"id\"=?1", (int)collection->columns.n,
 		collection->columns.p, (int)collection->table.n, collection->table.p);
-	if (!collection->get_sql.p)
+	collection->written_sql = arena_printf(schema->arena,
+		"SELECT %.*s FROM %.*s t WHERE t.\"id\"=?1", (int)collection->client_columns.n,
+		collection->client_columns.p, (int)collection->table.n, collection->table.p);
+	if (!collection->get_sql.p || !collection->written_sql.p)
 		return false;
 	collection->view_sql =
-		arena_printf(schema->arena, "%.*s AND (%.*s)", (int)collection->get_sql.n,
-			collection->get_sql.p, (int)view->sql.sql.n, view->sql.sql.p);
+		arena_printf(schema->arena, "%.*s AND (%.*s)", (int)collection->written_sql.n,
+			collection->written_sql.p, (int)view->sql.sql.n, view->sql.sql.p);
 	return collection->view_sql.p;
 }
 
@@ -199,6 +214,20 @@ static int read_count(struct store_conn *conn, struct bytes sql, int64_t *ret, s
 	return 0;
 }
 
+static int read_cursor_key(struct store_conn *conn, struct record_schema *schema, struct err *err)
+{
+	struct store_stmt *stmt;
+	bool has_row = false;
+	if (store_prepare(conn, BYTES("SELECT value FROM _secrets WHERE name='cursor'"), &stmt) !=
+			STORE_OK ||
+		store_step(stmt, &has_row) != STORE_OK || !has_row ||
+		!copy_column(schema->arena, stmt, 0, &schema->cursor_key) ||
+		schema->cursor_key.n < HASH_BYTES)
+		return ERR_SET(err, ERR_STATE, "cannot read the cursors' secret: %s",
+			store_message(conn));
+	return 0;
+}
+
 static int read_all(struct store_conn *conn, struct record_schema *schema, struct err *err)
 {
 	struct store_stmt *stmt;
@@ -206,6 +235,8 @@ static int read_all(struct store_conn *conn, struct record_schema *schema, struc
 	if (read_count(conn, BYTES("SELECT version FROM _schema_version WHERE id=1"),
 		    &schema->version, err) < 0 ||
 		read_count(conn, BYTES("SELECT count(*) FROM _collections"), &n, err) < 0)
+		return -1;
+	if (read_cursor_key(conn, schema, err) < 0)
 		return -1;
 	if (n > COLLECTIONS_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d collections", COLLECTIONS_MAX);

@@ -42,6 +42,12 @@ struct bytes_list {
 	size_t n;
 };
 
+struct record_rule {
+	bool is_null; /* superusers only; of a field: no restriction */
+	struct bytes text;
+	struct expr_sql sql; /* "1" when text is empty, "0" when it does not compile any more */
+};
+
 struct record_field {
 	struct bytes id, name;
 	struct bytes column; /* quoted */
@@ -63,15 +69,13 @@ struct record_field {
 	struct bytes_list only_domains, except_domains;
 	struct bytes collection_id;
 	const struct record_collection *target;
+	/* Who may read and set it, row by row, beside the collection's own rules. */
+	struct record_rule read_rule, write_rule;
+	const struct expr_node *read_tree; /* of read_rule */
+	int read_column; /* in client_columns: whether read_rule holds */
 };
 
 enum rule { RULE_LIST, RULE_VIEW, RULE_CREATE, RULE_UPDATE, RULE_DELETE, RULES };
-
-struct record_rule {
-	bool is_null; /* superusers only */
-	struct bytes text;
-	struct expr_sql sql; /* "1" when text is empty, "0" when it does not compile any more */
-};
 
 /* What one column, or a constant, adds to a record's JSON. */
 struct out_item {
@@ -83,7 +87,7 @@ struct out_item {
 
 struct record_collection {
 	struct bytes id, name, table; /* table is the name, quoted */
-	bool is_auth, is_system, is_superusers;
+	bool is_auth, is_view, is_system, is_superusers;
 	struct record_rule rules[RULES];
 	struct record_field *fields;
 	size_t n_fields;
@@ -98,8 +102,13 @@ struct record_collection {
 	bool is_row_open;
 	struct bytes columns;  /* t."a",t."b",... as out, constants left out */
 	int email_visibility;  /* its place in columns; -1 */
-	struct bytes get_sql;  /* by id ?1 */
-	struct bytes view_sql; /* the same with the view rule */
+	unsigned rule_param;   /* first parameter of rules: those of fields' read rules come before */
+	unsigned n_ruled;      /* fields with a read rule */
+	bool has_ruled_subquery;
+	struct bytes client_columns; /* columns, and for each of n_ruled whether it may be read */
+	struct bytes get_sql;        /* by id ?1, for superusers */
+	struct bytes written_sql;    /* the same for all others */
+	struct bytes view_sql;       /* and with the view rule */
 };
 
 struct schema_names {
@@ -113,6 +122,7 @@ struct record_schema {
 	atomic_uint n_refs;
 	struct arena *arena;
 	int64_t version;
+	struct bytes cursor_key; /* that cursors of lists are signed with */
 	struct record_collection *collections;
 	size_t n_collections;
 	struct schema_names rules, clients;
@@ -130,6 +140,9 @@ const struct record_field *collection_field(
 /* Sets up what names mean to rules and to clients' filters (names.c), once the collections have
  * been read. False when the arena is full. */
 bool names_init(struct record_schema *schema);
+/* As store_prepare, for a statement that reads this collection's table. */
+enum store_outcome collection_prepare(struct store_conn *conn,
+	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret);
 /* As the collections API has it. */
 void collection_write(struct text_json_writer *writer, const struct record_collection *collection);
 
@@ -142,6 +155,11 @@ bool field_parse(struct bytes json, struct arena *arena, struct record_field *re
 bool field_prepare(struct record_field *field, struct arena *arena);
 void field_fini(struct record_field *field);
 void field_write(struct text_json_writer *writer, const struct record_field *field);
+/* Not everybody who sees the record may read the field. */
+static inline bool field_is_ruled(const struct record_field *field)
+{
+	return field->read_rule.text.n > 0;
+}
 /* The column as CREATE TABLE has it, without its name. */
 const char *field_column_type(const struct record_field *field);
 /* True for names that a field or a collection of a user's may have. */

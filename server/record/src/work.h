@@ -6,10 +6,24 @@
 
 #include <pthread.h>
 
+#include "encode.h"
+#include "hash.h"
 #include "value.h"
+
+/* PocketBase's words for any query parameter that cannot be taken. */
+#define WORK_BAD_QUERY "Something went wrong while processing your request."
 
 #define TRIES_MAX   4 /* how often a call begins again because the schema changed meanwhile */
 #define CALL_MAX_NS (5 * CLOCK_NS_PER_S)
+
+/* A count of rows, and the state of the database that it is true of. */
+struct total {
+	bool is_set;
+	uint8_t digest[HASH_BYTES]; /* of what was counted */
+	uint64_t state;
+	int64_t total;
+};
+#define TOTALS_MAX 64
 
 struct record_book {
 	struct store *store;
@@ -20,32 +34,8 @@ struct record_book {
 	char *tenant_text;
 	pthread_mutex_t lock; /* of schema: held for a load and an increment */
 	struct record_schema *schema;
-};
-
-/* Which members of a record the client wants (?fields=); NULL: all. */
-struct mask {
-	struct bytes name; /* of the member */
-	bool is_all;       /* and everything below it */
-	struct mask *children, *next;
-};
-
-/* Which relations it wants followed (?expand=). */
-struct expand {
-	const struct record_field *field;
-	struct expand *children, *next;
-	struct bytes ids; /* of the row being written */
-};
-
-/* What the encoder needs to know besides the row. */
-struct encoder {
-	struct store_conn *conn;
-	struct bytes_buf *out;
-	struct arena *arena;
-	const struct record_schema *schema;
-	const struct expr_environment *environment; /* for the view rules of expanded records */
-	struct bytes viewer_collection_id, viewer_id;
-	bool sees_all; /* a superuser, or work of our own */
-	size_t n_expanded;
+	pthread_mutex_t totals_lock; /* of totals: held for a comparison or a copy */
+	struct total totals[TOTALS_MAX];
 };
 
 struct record_work {
@@ -65,18 +55,14 @@ struct record_work {
 	const char *refused_message;
 	bool has_refusal_data; /* the answer holds what the refusal has to say about fields */
 
-	/* list, get */
-	const struct expr_sql *rule;
-	struct expr_sql filter, sorts[RECORD_SORT_KEYS_MAX];
-	unsigned n_sorts, next_param; /* the number that the next parameter gets */
-	struct bytes sql, count_sql;
-	int64_t page, per_page;
-	bool skip_total;
+	/* what the answer shall have */
 	struct mask *mask;
 	struct expand *expand;
+	void *list; /* of list, aggregate and export */
 
 	/* create, update */
 	struct value *values; /* one for each field of the collection */
+	bool *sent, *locked;  /* see field_rule.h; NULL: no such rules */
 	struct arena *arena;  /* where they lie: the call's, or the writer's own */
 	struct bytes password, old_password;
 	bool has_password;
@@ -135,6 +121,8 @@ void work_note_rule(struct record_work *work, enum rule rule);
 
 /* A query parameter's last value; {NULL, 0} when there is none. */
 struct bytes work_query(const struct record_work *work, const char *name);
+/* The same; false when there is none. */
+bool work_has_query(const struct record_work *work, const char *name, struct bytes *ret);
 
 /* In a write job: false when the schema changed since the call began; sets is_stale. */
 enum store_outcome work_check_version(struct record_work *work, struct store_conn *conn);
@@ -154,15 +142,7 @@ void changes_tell(struct record_work *work);
 /* Takes NULL. */
 void changes_free(struct changes *changes);
 
-/* ---- encode.c ---- */
-bool mask_parse(struct record_work *work, struct bytes text, struct mask **ret);
-bool expand_parse(struct record_work *work, struct bytes text, struct expand **ret);
-void encoder_init(struct encoder *encoder, struct record_work *work, struct store_conn *conn);
-/* Appends the row that stmt stands on (columns as collection->columns). */
-enum store_outcome encode_row(struct encoder *encoder, const struct record_collection *collection,
-	struct store_stmt *stmt, const struct mask *mask, struct expand *expand);
-/* Appends the record with this id if it exists and, unless sees_all, the view rule lets it. */
-enum store_outcome encode_by_id(struct encoder *encoder, const struct record_collection *collection,
-	struct bytes id, const struct mask *mask, struct expand *expand, bool *ret_found);
+/* Works out ?fields= and ?expand=. False having answered. */
+bool work_parse_shape(struct record_work *work);
 
 #endif

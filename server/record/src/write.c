@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "field_rule.h"
 #include "once.h"
 #include "password.h"
 #include "write.h"
@@ -79,7 +80,9 @@ enum store_outcome write_create_row(struct record_work *work, struct store_conn 
 {
 	bool is_met = false;
 	int note = -1;
-	enum store_outcome outcome = row_check_relations(work, conn);
+	enum store_outcome outcome = field_rules_apply(work, conn);
+	if (outcome == STORE_OK)
+		outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
 		outcome = changes_begin(
 			work, conn, RECORD_CREATE, work->collection, bytes_of(work->id), &note);
@@ -148,24 +151,18 @@ static void done_write(struct store_job *job)
 
 /* ---- create ---- */
 
-static bool parse_shape(struct record_work *work)
-{
-	struct bytes expand = work_query(work, "expand");
-	struct bytes fields = work_query(work, "fields");
-	return (!expand.n || expand_parse(work, expand, &work->expand)) &&
-	       (!fields.n || mask_parse(work, fields, &work->mask));
-}
-
 /* Makes work->values, all at their defaults for a create. False: the call has been answered. */
 static bool begin_write(struct record_work *work, bool is_create)
 {
 	const struct record_collection *collection = work->collection;
 	work->values =
 		arena_alloc(work->call->arena, (collection->n_fields + 1) * sizeof(struct value));
-	if (!work->values || !parse_shape(work)) {
+	if (!work->values || !field_rules_begin(work)) {
 		work_answer(work, 503, "The server is short of memory.");
 		return false;
 	}
+	if (!work_parse_shape(work))
+		return false;
 	for (size_t i = 0; i < collection->n_fields && is_create; i++)
 		value_default(&collection->fields[i], &work->values[i]);
 	problems_init(&work->problems, &work->call->answer);
@@ -236,6 +233,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_load(work, conn);
+	if (outcome == STORE_OK)
+		outcome = field_rules_ask(work, conn);
 	if (outcome == STORE_OK)
 		outcome = write_work_out(work);
 	if (outcome == STORE_OK)

@@ -10,6 +10,8 @@
 /* Applies call->body over work->values; passwordConfirm goes to *ret_confirm. False when the body
  * is no object or the arena is full. May run again over other values. */
 bool body_apply(struct record_work *work, struct bytes *ret_confirm);
+/* Names a member that takes no effect, or refuses it when the call is strict. */
+void body_ignore(struct record_work *work, struct bytes name);
 /* Whether a member can build on what the field held: "n+", "list-". */
 bool body_has_modifiers(const struct record_field *field);
 /* The password of an auth collection, else NULL. */
@@ -45,6 +47,8 @@ enum store_outcome ask_check_old(struct record_work *work, struct store_conn *co
 enum store_outcome ask_run_attached(struct record_work *work, struct store_conn *conn);
 
 /* ---- row.c: on the writer's connection; work->id names the row ---- */
+/* Binds the value of a field to a parameter. */
+void row_bind_field(struct record_work *work, size_t i, struct store_stmt *stmt, int index);
 /* Ends the job with a status of its own; 0: with the problems. Returns STORE_REFUSED. */
 enum store_outcome row_refuse(struct record_work *work, int status, const char *message);
 /* Refuses when a relation that was set points at nothing. */
@@ -66,7 +70,8 @@ enum store_outcome row_load_whole(
 enum store_outcome row_update(struct record_work *work, struct store_conn *conn);
 /* The row as it is now, as the answer. */
 enum store_outcome row_answer(struct record_work *work, struct store_conn *conn);
-/* A problem for each field of ours in the conflict that the store reported. */
+/* A problem for each field of ours in the conflict that the store reported; none at all when one of
+ * them is not for this viewer's eyes. */
 void row_note_conflict(struct record_work *work);
 
 #endif

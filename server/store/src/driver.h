@@ -39,6 +39,10 @@ bool conn_in_transaction(const struct store_conn *conn);
 /* What follows is for this job: forgets earlier errors, and lets the job's deadline and its
  * cancellation interrupt the connection when may_interrupt says so. */
 void conn_begin_job(struct store_conn *conn, struct store_job *job, bool may_interrupt);
+/* The job that may be interrupted; NULL: none. */
+const struct store_job *conn_job(const struct store_conn *conn);
+/* Makes sure that the transaction of a reader has its snapshot: it takes it with its first read. */
+enum store_outcome conn_take_snapshot(struct store_conn *conn);
 /* Resets the job's statements, takes its grant away, and copies what went wrong into the job. */
 void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_outcome outcome);
 

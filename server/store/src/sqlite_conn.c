@@ -265,6 +265,18 @@ void conn_begin_job(struct store_conn *conn, struct store_job *job, bool may_int
 	conn->job = may_interrupt ? job : NULL;
 }
 
+const struct store_job *conn_job(const struct store_conn *conn)
+{
+	return conn->job;
+}
+
+enum store_outcome conn_take_snapshot(struct store_conn *conn)
+{
+	if (sqlite3_txn_state(conn->db, "main") != SQLITE_TXN_NONE)
+		return STORE_OK;
+	return run_fixed(conn, BYTES("SELECT 1 FROM sqlite_schema LIMIT 1"));
+}
+
 void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_outcome outcome)
 {
 	for (struct store_stmt *stmt = conn->used; stmt; stmt = stmt->used_next) {

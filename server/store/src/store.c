@@ -46,6 +46,7 @@ struct store {
 	struct loop_reader *loop_readers; /* n_loops of them */
 	unsigned n_loops;
 	_Atomic uint64_t generation; /* counts commits: tells a snapshot from a newer one */
+	_Atomic uint64_t n_begun;    /* generation, and one more while a commit is under way */
 
 	_Atomic uint64_t n_writes, n_commits, n_reads, n_busy, commit_ns_total;
 	_Atomic unsigned write_queue;
@@ -86,14 +87,14 @@ static void refuse_busy(struct store *store, struct store_job *job)
 static enum store_outcome commit(struct store *store)
 {
 	uint64_t start = clock_mono_ns();
+	atomic_fetch_add_explicit(&store->n_begun, 1, memory_order_seq_cst);
 	enum store_outcome outcome = conn_commit(store->writer);
 	atomic_fetch_add_explicit(
 		&store->commit_ns_total, clock_mono_ns() - start, memory_order_relaxed);
-	if (outcome == STORE_OK) {
+	if (outcome == STORE_OK)
 		atomic_fetch_add_explicit(&store->n_commits, 1, memory_order_relaxed);
-		/* Before anybody is told of the commit, so that he reads what he wrote. */
-		atomic_fetch_add_explicit(&store->generation, 1, memory_order_release);
-	}
+	/* Before anybody is told of the commit, so that he reads what he wrote. */
+	atomic_fetch_add_explicit(&store->generation, 1, memory_order_release);
 	return outcome;
 }
 
@@ -213,6 +214,7 @@ static void run_batch(void *context, struct executor_job *jobs)
 void store_write(struct store *store, struct store_job *job)
 {
 	job->store = store;
+	job->generation = UINT64_MAX;
 	atomic_init(&job->is_cancelled, false);
 	atomic_fetch_add_explicit(&store->write_queue, 1, memory_order_relaxed);
 	if (executor_serial_submit(store->writer_queue, &job->job) == EXECUTOR_OK)
@@ -260,6 +262,7 @@ static void run_read(struct executor_job *executor_job)
 	struct store_conn *conn = readers_take(&store->readers, &job->err);
 	if (conn) {
 		conn_begin_job(conn, job, true);
+		job->generation = atomic_load_explicit(&store->generation, memory_order_seq_cst);
 		enum store_outcome outcome = conn_begin(conn);
 		if (outcome == STORE_OK)
 			outcome = job->run(job, conn);
@@ -320,6 +323,7 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
 	atomic_init(&job->is_cancelled, false);
 	conn_begin_job(reader->conn, job, true);
 	enum store_outcome outcome = take_snapshot(store, reader);
+	job->generation = UINT64_MAX; /* the snapshot may be newer than its number says */
 	if (outcome == STORE_OK)
 		outcome = job->run(job, reader->conn);
 	conn_end_job(reader->conn, job, outcome);
@@ -328,6 +332,17 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
 	pthread_mutex_unlock(&reader->lock);
 	atomic_fetch_add_explicit(&store->n_reads, 1, memory_order_relaxed);
 	return outcome;
+}
+
+/* Nothing was being committed when the job began (its generation is that of n_begun) and nothing has
+ * begun to be until now, when the snapshot stands: so it is the state after that many commits. */
+bool store_state(struct store_conn *conn, uint64_t *ret)
+{
+	const struct store_job *job = conn_job(conn);
+	if (!job || job->generation == UINT64_MAX || conn_take_snapshot(conn) != STORE_OK)
+		return false;
+	*ret = job->generation;
+	return atomic_load_explicit(&job->store->n_begun, memory_order_seq_cst) == job->generation;
 }
 
 void store_cancel(struct store_job *job)
