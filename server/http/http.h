@@ -119,8 +119,12 @@ struct http_stream *http_stream_open(struct http_request *request, unsigned stat
 /* Queues data. False, with nothing queued, when the reader is so slow that the buffer would pass
  * its limit. */
 bool http_stream_write(struct http_stream *stream, struct bytes data);
+/* Bytes that are queued and not yet sent. */
+size_t http_stream_pending(const struct http_stream *stream);
 /* Ends the answer after what was queued. on_closed runs later. */
 void http_stream_end(struct http_stream *stream);
+/* Ends it in a way that the client can tell from an end: the rest is not to be had. */
+void http_stream_abort(struct http_stream *stream);
 
 /* ---- the listener ---- */
 struct http_handler {

@@ -109,7 +109,8 @@ struct record_call {
 	struct bytes id;         /* get, update, delete */
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
 	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
-	struct bytes if_none_match; /* get: 304 when it has the tag of what would be answered */
+	struct record_export *export; /* of record_export; else NULL */
+	struct bytes if_none_match;   /* get: 304 when it has the tag of what would be answered */
 	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
 	const struct record_once *once;
 	struct bytes method; /* for @request.method */
@@ -152,6 +153,16 @@ void record_get(struct record_call *call);
 void record_create(struct record_call *call);
 void record_update(struct record_call *call);
 void record_delete(struct record_call *call);
+
+/* A list as a file, part by part: ?format=csv or json, ?formulas=prefix; filter, sort, fields and,
+ * of JSON, expand as of a list. Each call answers 200 with the next part of the file; the last has
+ * been when next is empty. A part that fails leaves the file without its end. */
+struct record_export {
+	size_t n_parts;        /* that were asked for before; the caller counts */
+	struct bytes_buf next; /* between two calls; {0} before the first. For the caller to free */
+	bool is_csv, prefixes_formulas;
+};
+void record_export(struct record_call *call);
 
 /* The strong entity tag of an answer: what its viewer sees of a record. */
 void record_etag(struct bytes body, char out[static RECORD_ETAG_BYTES]);

@@ -113,8 +113,8 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
  * before done. */
 void store_cancel(struct store_job *job);
 
-/* Inside run of a read: a number for the state of the database that this job sees. Two jobs with the
- * same number see the same state, of the same life of the store. False when it cannot be told,
+/* Inside run of a read: a number for the state of the database that this job sees. Two jobs with
+ * the same number see the same state, of the same life of the store. False when it cannot be told,
  * because something is being committed. */
 bool store_state(struct store_conn *conn, uint64_t *ret);
 

@@ -31,9 +31,10 @@ static struct {
 	struct record_pair query[8];
 	size_t n_query;
 	bool is_strict;
+	const char *if_none_match; /* of the next request */
 	/* the last answer */
 	int status;
-	char message[256], body[200000], ignored[512];
+	char message[256], body[200000], ignored[512], etag[RECORD_ETAG_BYTES];
 } fix;
 
 static const struct record_viewer superuser = { .is_superuser = true,
@@ -130,6 +131,7 @@ static inline int request(
 		.id = bytes_of(id),
 		.body = bytes_of(body),
 		.is_strict = fix.is_strict,
+		.if_none_match = bytes_of(fix.if_none_match),
 		.method = BYTES("GET"),
 		.query = fix.query,
 		.n_query = fix.n_query,
@@ -147,6 +149,7 @@ static inline int request(
 	snprintf(fix.message, sizeof(fix.message), "%s", call.message);
 	bytes_to_string(bytes_buf_view(&call.answer), fix.body, sizeof(fix.body));
 	bytes_to_string(bytes_buf_view(&call.ignored), fix.ignored, sizeof(fix.ignored));
+	memcpy(fix.etag, call.etag, sizeof(fix.etag));
 	if (call.answer.n) {
 		struct text_json_limits limits = TEXT_JSON_LIMITS;
 		limits.max_nodes = 100000;
@@ -157,6 +160,7 @@ static inline int request(
 		printf("\n500: %s\n", call.err.message);
 	record_call_fini(&call);
 	fix.n_query = 0;
+	fix.if_none_match = NULL;
 	return fix.status;
 }
 

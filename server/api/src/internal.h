@@ -49,7 +49,7 @@ struct api_lane {
 	bool has_rest;
 	struct loop_timer tick;
 	struct event_stream streams[STREAMS_MAX];
-	unsigned n_streams;
+	unsigned n_streams, n_exports;
 };
 
 struct api {
@@ -110,6 +110,7 @@ void events_send(struct api_lane *lane);
 /* The routes' functions, by file. */
 void records_list(void *request);
 void records_get(void *request);
+void records_export(void *request);
 void records_create(void *request);
 void records_update(void *request);
 void records_delete(void *request);
@@ -142,6 +143,7 @@ void tenants_create(void *request);
 void tenants_suspend(void *request);
 void tenants_resume(void *request);
 void superusers_put(void *request);
+void platform_export(void *request);
 void plugins_list(void *request);
 void plugins_deploy(void *request);
 void plugins_show(void *request);

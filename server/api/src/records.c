@@ -78,35 +78,40 @@ static bool take_pairs(struct api_request *request, struct record_call *call)
 	return true;
 }
 
-static void on_done(struct record_call *call)
+void records_refuse(struct api_request *request, struct record_call *call)
 {
-	struct api_request *request = call->context;
 	unsigned status = (unsigned)call->status;
 
-	request->stop = NULL;
 	if (status >= 500 && call->err.code != ERR_NONE) {
 		struct err err = call->err;
 		record_call_fini(call);
 		request_fault(request, &err);
 		return;
 	}
+	struct bytes data = { arena_copy(request->arena, bytes_buf_view(&call->answer)),
+		call->answer.n };
+	const char *message = call->message;
+	if (call->refused_by == RECORD_BY_RULE) {
+		request->decision = AUDIT_DENIED;
+		request->reason = BYTES("rule");
+	} else if (call->refused_by == RECORD_BY_HOOK) {
+		request->reason = BYTES("refused by a hook");
+	}
+	record_call_fini(call);
+	if (status == 503)
+		request_refuse_later(request, API_BUSY, message && *message ? message : NULL, 1);
+	else
+		request_status(request, status, message, data.p ? data : (struct bytes){ 0 });
+}
+
+static void on_done(struct record_call *call)
+{
+	struct api_request *request = call->context;
+	unsigned status = (unsigned)call->status;
+
+	request->stop = NULL;
 	if (status >= 400) {
-		struct bytes data = { arena_copy(request->arena, bytes_buf_view(&call->answer)),
-			call->answer.n };
-		const char *message = call->message;
-		if (call->refused_by == RECORD_BY_RULE) {
-			request->decision = AUDIT_DENIED;
-			request->reason = BYTES("rule");
-		} else if (call->refused_by == RECORD_BY_HOOK) {
-			request->reason = BYTES("refused by a hook");
-		}
-		record_call_fini(call);
-		if (status == 503)
-			request_refuse_later(
-				request, API_BUSY, message && *message ? message : NULL, 1);
-		else
-			request_status(
-				request, status, message, data.p ? data : (struct bytes){ 0 });
+		records_refuse(request, call);
 		return;
 	}
 
@@ -171,11 +176,11 @@ bool records_fill_call(struct api_request *request, struct record_call *call)
 	call->done = on_done;
 	call->context = request;
 	/* What a path segment must not become after decoding, no collection or record is called. */
-	if ((request_param(request, 0).n &&
-		    text_url_segment(request_param(request, 0), request->arena,
-			    &call->collection) != TEXT_URL_OK) ||
-		(request_param(request, 1).n && text_url_segment(request_param(request, 1),
-							request->arena, &id) != TEXT_URL_OK)) {
+	struct bytes names[2] = { request_param(request, 0), request_param(request, 1) };
+	if ((names[0].n && text_url_segment(names[0], request->arena, &call->collection) !=
+				   TEXT_URL_OK) ||
+		(names[1].n &&
+			text_url_segment(names[1], request->arena, &id) != TEXT_URL_OK)) {
 		request_refuse(request, API_NOT_FOUND);
 		return false;
 	}
@@ -186,8 +191,7 @@ bool records_fill_call(struct api_request *request, struct record_call *call)
 	return take_pairs(request, call);
 }
 
-/* A call for this request, or NULL having answered. */
-static struct record_call *new_call(struct api_request *request)
+struct record_call *records_new_call(struct api_request *request)
 {
 	struct record_call *call = arena_alloc(request->arena, sizeof *call);
 
@@ -201,7 +205,7 @@ static struct record_call *new_call(struct api_request *request)
 static void run_once(struct api_request *request, void (*start)(struct record_call *),
 	bool has_body, const struct record_once *once)
 {
-	struct record_call *call = new_call(request);
+	struct record_call *call = records_new_call(request);
 
 	if (!call || (has_body && !request_body_json(request, &call->body)))
 		return;

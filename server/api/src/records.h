@@ -1,5 +1,5 @@
 /*
- * records.h - what routes that write records share with records.c
+ * records.h - what other routes of records share with records.c
  */
 #ifndef API_RECORDS_H
 #define API_RECORDS_H
@@ -11,6 +11,10 @@
 /* Book, viewer, collection, id, query, headers and so on, out of the request. False having
  * answered. */
 bool records_fill_call(struct api_request *request, struct record_call *call);
+/* A call for this request, filled; or NULL having answered. */
+struct record_call *records_new_call(struct api_request *request);
+/* Answers with what a call came to that was not done, and ends the call. */
+void records_refuse(struct api_request *request, struct record_call *call);
 /* The pairs of a query string, decoded, in arena. Returns TEXT_URL_END, or why not. */
 enum text_url_result records_parse_query(
 	struct bytes text, struct arena *arena, const struct record_pair **ret, size_t *ret_n);

@@ -22,6 +22,8 @@ const struct route api_tenant_routes[] = {
 	{ ROUTE_POST, "/api/batch", ROUTE_PUBLIC, BATCH, "record.batch", batch_post },
 	{ ROUTE_GET, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, 0, "record.get",
 		records_get },
+	{ ROUTE_GET, "/api/collections/{c}/records/export", ROUTE_PUBLIC, 0, "record.export",
+		records_export },
 	{ ROUTE_PATCH, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, BODY, "record.update",
 		records_update },
 	{ ROUTE_DELETE, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, 0, "record.delete",
@@ -76,6 +78,9 @@ const struct route api_server_routes[] = {
 		"record.import", tenants_import },
 	{ ROUTE_PUT, "/platform/tenants/{t}/superusers", ROUTE_OPERATOR, SMALL, "superuser.upsert",
 		superusers_put },
+
+	{ ROUTE_GET, "/platform/tenants/{t}/collections/{c}/export", ROUTE_OPERATOR, 0,
+		"record.export", platform_export },
 
 	{ ROUTE_GET, "/platform/plugins", ROUTE_OPERATOR, 0, "plugin.list", plugins_list },
 	{ ROUTE_POST, "/platform/tenants/{t}/plugins", ROUTE_OPERATOR, PLUGIN, "plugin.deploy",

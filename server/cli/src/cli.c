@@ -18,6 +18,8 @@ static const struct {
 		command_plugin },
 	{ "import", "COLLECTION FILE.{csv,json} [--tenant T]", "records out of a file",
 		command_import },
+	{ "export", "COLLECTION FILE.{csv,json} [--tenant T]", "records into a file",
+		command_export },
 	{ "audit", "tail|query|verify", "what happened, and the proof of it", command_audit },
 	{ "doctor", "", "what this machine offers, which sandbox layers hold, what is missing",
 		command_doctor },

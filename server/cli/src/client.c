@@ -230,6 +230,25 @@ int client_ask(struct client *client, const char *method, const char *path, stru
 		ASK_TIMEOUT_MS, out);
 }
 
+int client_fetch(struct client *client, const char *path,
+	bool (*take)(void *context, struct bytes data), void *context)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf out;
+	struct err err = { 0 };
+	unsigned status = 0;
+
+	bytes_buf_init(&out, 65536);
+	if (egress_client_fetch(client->http, path, ASK_TIMEOUT_MS, take, context, &status, &out,
+		    &err) < 0) {
+		fprintf(stderr, "tenon: %s\n", err.message);
+		return 1;
+	}
+	if (status >= 200 && status < 300)
+		return 0;
+	tell_refusal("GET", path, status, bytes_buf_view(&out));
+	return 1;
+}
+
 /* Prints one row, or only measures it when widths is to be filled. */
 static void row(struct bytes object, const char *const *columns, unsigned n_columns, size_t *widths,
 	bool is_print)

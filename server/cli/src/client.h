@@ -33,6 +33,10 @@ int client_ask(struct client *client, const char *method, const char *path, stru
 int client_send(struct client *client, const char *method, const char *path,
 	const char *content_type, struct bytes body, unsigned timeout_ms, struct bytes_buf *out);
 
+/* A GET whose answer take gets piece by piece. */
+int client_fetch(struct client *client, const char *path,
+	bool (*take)(void *context, struct bytes data), void *context);
+
 /* Prints a JSON answer: as it came with --json; else the rows of its array member `items` (or the
  * object itself) as a table of the named columns, "a.b" meaning a member of a member. */
 void client_print(const struct client *client, struct bytes answer, const char *const *columns,

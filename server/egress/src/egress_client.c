@@ -56,9 +56,10 @@ static size_t take_body(char *data, size_t size, size_t n, void *context)
 	return bytes_buf_append(out, (struct bytes){ data, size * n }) ? size * n : 0;
 }
 
-int egress_client_send(struct egress_client *client, const char *method, const char *path,
-	const char *content_type, struct bytes body, unsigned timeout_ms, unsigned *ret_status,
-	struct bytes_buf *out, struct err *err)
+/* What both kinds of request have in common. take is curl's. */
+static int perform(struct egress_client *client, const char *method, const char *path,
+	const char *content_type, struct bytes body, unsigned *ret_status,
+	size_t (*take)(char *, size_t, size_t, void *), void *context, struct err *err)
 {
 	CURL *curl = client->curl;
 	struct curl_slist *headers = NULL;
@@ -74,7 +75,6 @@ int egress_client_send(struct egress_client *client, const char *method, const c
 	/* No "Expect: 100-continue": it costs a round trip, and a second against servers without
 	 * it. */
 	headers = curl_slist_append(headers, "Expect:");
-	curl_easy_reset(curl);
 	if (content_type) {
 		(void)snprintf(type, sizeof type, "Content-Type: %s", content_type);
 		headers = curl_slist_append(headers, type);
@@ -87,18 +87,65 @@ int egress_client_send(struct egress_client *client, const char *method, const c
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, context);
 	CURLcode rc = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_slist_free_all(headers);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
-		return ERR_SET(err, ERR_TIMEOUT, "%s gave no answer within %u ms", url, timeout_ms);
+		return ERR_SET(err, ERR_TIMEOUT, "%s gave no answer in time", url);
 	if (rc == CURLE_WRITE_ERROR)
 		return ERR_SET(err, ERR_LIMIT, "the answer of %s is too long", url);
 	if (rc != CURLE_OK)
 		return ERR_SET(err, ERR_UNAVAILABLE, "%s: %s", url, curl_easy_strerror(rc));
 	*ret_status = (unsigned)status;
 	return 0;
+}
+
+int egress_client_send(struct egress_client *client, const char *method, const char *path,
+	const char *content_type, struct bytes body, unsigned timeout_ms, unsigned *ret_status,
+	struct bytes_buf *out, struct err *err)
+{
+	curl_easy_reset(client->curl);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	return perform(
+		client, method, path, content_type, body, ret_status, take_body, out, err);
+}
+
+struct fetch {
+	CURL *curl;
+	bool (*take)(void *context, struct bytes data);
+	void *context;
+	struct bytes_buf *out;
+	bool is_declined;
+};
+
+static size_t take_piece(char *data, size_t size, size_t n, void *context)
+{
+	struct fetch *fetch = context;
+	struct bytes piece = { data, size * n };
+	long status = 0;
+
+	curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status >= 300)
+		return bytes_buf_append(fetch->out, piece) ? piece.n : 0;
+	fetch->is_declined = !fetch->take(fetch->context, piece);
+	return fetch->is_declined ? 0 : piece.n;
+}
+
+int egress_client_fetch(struct egress_client *client, const char *path, unsigned timeout_ms,
+	bool (*take)(void *context, struct bytes data), void *context, unsigned *ret_status,
+	struct bytes_buf *out, struct err *err)
+{
+	struct fetch fetch = { client->curl, take, context, out, false };
+
+	curl_easy_reset(client->curl);
+	curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, (long)(timeout_ms / 1000 + 1));
+	int result = perform(client, "GET", path, NULL, (struct bytes){ 0 }, ret_status, take_piece,
+		&fetch, err);
+	if (fetch.is_declined)
+		return ERR_SET(err, ERR_IO, "what %s answered could not be kept", path);
+	return result;
 }

@@ -22,8 +22,14 @@ struct http_stream {
 	size_t at;
 	void (*on_closed)(void *context); /* NULL once it was told */
 	void *context;
-	bool is_ended; /* nothing more will be written */
+	bool is_ended;  /* nothing more will be written */
+	bool is_broken; /* and what was is not all */
 };
+
+size_t http_stream_pending(const struct http_stream *stream)
+{
+	return stream_pending(stream);
+}
 
 size_t stream_pending(const struct http_stream *stream)
 {
@@ -40,6 +46,8 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t m
 	(void)position;
 	connection->lane->n_fruitless = 0;
 	if (n == 0) {
+		if (stream->is_broken)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		if (stream->is_ended || connection->phase == PHASE_LEAVING)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		connection->deadline_ns = CLOCK_NEVER;
@@ -123,6 +131,12 @@ void http_stream_end(struct http_stream *stream)
 {
 	stream->is_ended = true;
 	wake(stream);
+}
+
+void http_stream_abort(struct http_stream *stream)
+{
+	stream->is_broken = true;
+	http_stream_end(stream);
 }
 
 void stream_close(struct http_stream *stream)

@@ -92,8 +92,8 @@ static enum list_result compile_column(struct list *list, const char *parameter,
 {
 	struct expr_error error;
 	*ret = (struct column){ .name = path };
-	enum expr_result result = expr_compile_path(path, list->names.names, list->names.collection,
-		BYTES("t"), list->param, list->names.arena, &ret->sql, &error);
+	enum expr_result result =
+		list_compile_path(path, &list->names, list->param, &ret->sql, &error);
 	if (result == EXPR_NOMEM)
 		return LIST_NOMEM;
 	if (result == EXPR_INVALID)
@@ -136,8 +136,8 @@ static enum list_result take_groups(
 			if (bytes_eq_string(path, figures[i].name))
 				return invalid(problem, "groupBy",
 					"A field with the name of a figure cannot be grouped by.");
-		enum list_result result = compile_column(list, "groupBy", path,
-			&aggregate->groups[aggregate->n_groups++], problem);
+		enum list_result result = compile_column(
+			list, "groupBy", path, &aggregate->groups[aggregate->n_groups++], problem);
 		if (result != LIST_OK)
 			return result;
 	}
@@ -173,8 +173,7 @@ static enum list_result take_figures(
 	for (int i = 0; i < FIGURES; i++) {
 		struct bytes left = work_query(list->work, figures[i].parameter);
 		while (left.n && result == LIST_OK)
-			result = take_figure(
-				list, aggregate, (enum figure)i, cut(&left), problem);
+			result = take_figure(list, aggregate, (enum figure)i, cut(&left), problem);
 	}
 	return result;
 }
@@ -192,9 +191,8 @@ static size_t find_column(const struct aggregate *aggregate, struct bytes key)
 		rest = (struct bytes){ rest.p + figure.n, rest.n - figure.n };
 		if (rest.n == 0)
 			rest = BYTES(".*");
-		if (rest.p[0] == '.' &&
-			bytes_eq((struct bytes){ rest.p + 1, rest.n - 1 },
-				aggregate->values[i].name))
+		if (rest.p[0] == '.' && bytes_eq((struct bytes){ rest.p + 1, rest.n - 1 },
+						aggregate->values[i].name))
 			return aggregate->n_groups + i + 1;
 	}
 	return 0;
@@ -252,8 +250,8 @@ static bool make_sql(struct list *list, const struct aggregate *aggregate)
 	struct bytes inner = { copy, sql.n };
 	if (!copy)
 		return false;
-	list->count_sql = arena_printf(list->names.arena, "SELECT count(*) FROM (%.*s)",
-		(int)inner.n, inner.p);
+	list->count_sql = arena_printf(
+		list->names.arena, "SELECT count(*) FROM (%.*s)", (int)inner.n, inner.p);
 	list->sql = arena_printf(list->names.arena, "%.*s%.*s LIMIT ?1 OFFSET ?2", (int)inner.n,
 		inner.p, (int)aggregate->order.n, aggregate->order.p);
 	return list->count_sql.p && list->sql.p;
@@ -312,8 +310,8 @@ static void write_figures(struct text_json_writer *writer, const struct aggregat
 	text_json_end_object(writer);
 }
 
-static void write_item(struct text_json_writer *writer, const struct aggregate *aggregate,
-	struct store_stmt *stmt)
+static void write_item(
+	struct text_json_writer *writer, const struct aggregate *aggregate, struct store_stmt *stmt)
 {
 	text_json_begin_object(writer);
 	for (size_t i = 0; i < aggregate->n_groups; i++) {
@@ -334,8 +332,8 @@ static enum store_outcome prepare(struct list *list, const struct aggregate *agg
 	return outcome;
 }
 
-static enum store_outcome count_groups(struct list *list, const struct aggregate *aggregate,
-	struct store_conn *conn, int64_t *ret)
+static enum store_outcome count_groups(
+	struct list *list, const struct aggregate *aggregate, struct store_conn *conn, int64_t *ret)
 {
 	struct store_stmt *stmt;
 	bool has_row;
@@ -370,8 +368,7 @@ static enum store_outcome run_aggregate(struct store_job *job, struct store_conn
 		"{\"page\":%lld,\"perPage\":%lld,\"totalItems\":%lld,\"totalPages\":%lld,"
 		"\"items\":",
 		(long long)list->page, (long long)list->per_page, (long long)total,
-		total < 0 ? -1LL
-			  : (long long)((total + list->per_page - 1) / list->per_page));
+		total < 0 ? -1LL : (long long)((total + list->per_page - 1) / list->per_page));
 	text_json_writer_init(&writer, out);
 	text_json_begin_array(&writer);
 	for (;;) {
@@ -402,7 +399,7 @@ static void done_aggregate(struct store_job *job)
 void aggregate_start(struct list *list)
 {
 	struct record_work *work = list->work;
-	struct list_problem problem;
+	struct list_problem problem = { 0 };
 	struct bytes cursor;
 	struct aggregate *aggregate = arena_alloc(list->names.arena, sizeof(*aggregate));
 	enum list_result result = aggregate ? LIST_OK : LIST_NOMEM;

@@ -9,6 +9,7 @@
  *   update   read the row ─▶ body over it ───▶ hook(record, old) ─▶ writer: still old? -> write
  *   delete   read the row ───────────────────▶ hook(record) ─▶ writer: still that? -> delete
  */
+#include "field_rule.h"
 #include "group.h"
 #include "write.h"
 
@@ -122,7 +123,9 @@ static enum store_outcome preview(struct record_work *work, struct store_conn *c
 		outcome = read_row(work, conn, &work->hook_old);
 	if (outcome != STORE_OK || !is_update)
 		return outcome;
-	outcome = write_work_out(work);
+	outcome = field_rules_ask(work, conn);
+	if (outcome == STORE_OK)
+		outcome = write_work_out(work);
 	if (outcome != STORE_OK)
 		return outcome;
 	bytes_buf_init(&work->hook_record, 2 * RECORD_BODY_MAX + 64);

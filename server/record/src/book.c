@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "group.h"
+#include "list.h"
 
 int record_book_new(const struct record_config *config, struct record_book **ret, struct err *err)
 {
@@ -39,6 +40,7 @@ void record_book_free(struct record_book *book)
 	schema_unref(book->schema);
 	pthread_mutex_destroy(&book->lock);
 	pthread_mutex_destroy(&book->totals_lock);
+	totals_fini(book);
 	free(book->tenant_text);
 	free(book);
 }

@@ -1,19 +1,19 @@
 /*
  * cursor.c - where a page ended, as a text that the client brings back
  *
- *   mac 16 | number of keys 1 | for each: type 1, value | id        in base64url
+ *   mac 15 | number of keys 1 | for each: type 1, value | id        in base64url
  *
  * The rows of the next page are those behind the values of the last row in the order of the sort
  * keys and, where all are equal, of the id: rows that come or go meanwhile shift nothing. The
- * values are those that the viewer sees. The code in front, keyed with a secret of the tenant, makes
- * the text good for its collection, sort and viewer only.
+ * values are those that the viewer sees. The code in front, keyed with a secret of the tenant,
+ * makes the text good for its collection, sort and viewer only.
  */
 #include <string.h>
 
 #include "base64.h"
 #include "list.h"
 
-#define MAC_BYTES 16
+#define MAC_BYTES 15 /* 20 characters: the values behind it begin with one of their own */
 
 /* ---- signed ---- */
 
@@ -145,9 +145,8 @@ bool cursor_parse(const struct cursor_context *context, struct bytes text,
 /* ---- SQL ---- */
 
 /* "behind the value of key i": null comes before everything. */
-static void append_after(
-	const struct cursor *cursor, const struct sort_key *key, size_t i, unsigned param,
-	struct bytes_buf *out)
+static void append_after(const struct cursor *cursor, const struct sort_key *key, size_t i,
+	unsigned param, struct bytes_buf *out)
 {
 	int n = (int)key->sql.sql.n;
 	const char *sql = key->sql.sql.p;
@@ -157,8 +156,8 @@ static void append_after(
 	else if (is_null)
 		bytes_buf_appendf(out, "%.*s IS NOT NULL", n, sql);
 	else if (key->is_descending && key->may_be_null)
-		bytes_buf_appendf(out, "(%.*s<?%u OR %.*s IS NULL)", n, sql, param + (unsigned)i, n,
-			sql);
+		bytes_buf_appendf(
+			out, "(%.*s<?%u OR %.*s IS NULL)", n, sql, param + (unsigned)i, n, sql);
 	else
 		bytes_buf_appendf(out, "%.*s%s?%u", n, sql, key->is_descending ? "<" : ">",
 			param + (unsigned)i);
@@ -166,8 +165,8 @@ static void append_after(
 
 /* (k1 > v1 OR (k1 = v1 AND (k2 > v2 OR (k2 = v2 AND id > v)))), and in front of it k1 >= v1, which
  * says nothing new but lets an index begin in the right place. */
-void cursor_append(const struct cursor *cursor, const struct sort *sort, unsigned param,
-	struct bytes_buf *out)
+void cursor_append(
+	const struct cursor *cursor, const struct sort *sort, unsigned param, struct bytes_buf *out)
 {
 	const struct sort_key *first = &sort->keys[0];
 	if (sort->n_keys && !first->may_be_null)
@@ -177,8 +176,8 @@ void cursor_append(const struct cursor *cursor, const struct sort *sort, unsigne
 		const struct sort_key *key = &sort->keys[i];
 		bytes_buf_append_byte(out, '(');
 		append_after(cursor, key, i, param, out);
-		bytes_buf_appendf(out, " OR (%.*s IS ?%u AND ", (int)key->sql.sql.n,
-			key->sql.sql.p, param + (unsigned)i);
+		bytes_buf_appendf(out, " OR (%.*s IS ?%u AND ", (int)key->sql.sql.n, key->sql.sql.p,
+			param + (unsigned)i);
 	}
 	bytes_buf_appendf(out, "t.\"id\">?%u", param + (unsigned)sort->n_keys);
 	for (size_t i = 0; i < sort->n_keys; i++)

@@ -36,8 +36,8 @@ bool encoder_bind(const struct encoder *encoder, const struct record_collection 
 		return true;
 	for (size_t i = 0; i < collection->n_fields; i++)
 		if (field_is_ruled(&collection->fields[i]) &&
-			!expr_bind(&collection->fields[i].read_rule.sql, encoder->environment,
-				stmt))
+			!expr_bind(
+				&collection->fields[i].read_rule.sql, encoder->environment, stmt))
 			return false;
 	return true;
 }
@@ -48,8 +48,8 @@ static bool may_read(
 {
 	if (encoder->sees_all)
 		return true;
-	return !field->is_hidden && (!field_is_ruled(field) ||
-					    store_column_int64(stmt, field->read_column) != 0);
+	return !field->is_hidden &&
+	       (!field_is_ruled(field) || store_column_int64(stmt, field->read_column) != 0);
 }
 
 /* ---- one column ---- */
@@ -162,6 +162,15 @@ static bool shows_email(const struct encoder *encoder, const struct record_colle
 		       bytes_eq(encoder->viewer_collection_id, collection->id));
 }
 
+bool encode_shows(const struct encoder *encoder, const struct record_collection *collection,
+	const struct out_item *item, struct store_stmt *stmt)
+{
+	if (item->field && !may_read(encoder, item->field, stmt))
+		return false;
+	return !item->is_email ||
+	       shows_email(encoder, collection, stmt, encode_row_id(collection, stmt));
+}
+
 /* Keeps what the relations of the row point at: the statement may be stepped or used again before
  * they are followed. A relation that may not be read leads nowhere. */
 static bool keep_ids(struct encoder *encoder, struct store_stmt *stmt, struct expand *expand)
@@ -192,10 +201,7 @@ enum store_outcome encode_row(struct encoder *encoder, const struct record_colle
 		int at = item->field ? column++ : -1;
 		if (mask && !mask_enter(mask, item->name, &below))
 			continue;
-		if (item->field && !may_read(encoder, item->field, stmt))
-			continue;
-		if (item->is_email &&
-			!shows_email(encoder, collection, stmt, encode_row_id(collection, stmt)))
+		if (!encode_shows(encoder, collection, item, stmt))
 			continue;
 		if (!is_first)
 			bytes_buf_append_byte(out, ',');
@@ -242,8 +248,8 @@ enum store_outcome encode_by_id(struct encoder *encoder, const struct record_col
 			expand, ret_found);
 	if (view->is_null)
 		return STORE_OK;
-	return encode_found(encoder, collection, collection->view_sql, &view->sql, id, mask, expand,
-		ret_found);
+	return encode_found(
+		encoder, collection, collection->view_sql, &view->sql, id, mask, expand, ret_found);
 }
 
 enum store_outcome encode_written(struct encoder *encoder,

@@ -21,7 +21,8 @@ struct encoder {
 	struct store_conn *conn;
 	struct bytes_buf *out;
 	struct arena *arena;
-	const struct expr_environment *environment; /* for the rules of fields and expanded records */
+	const struct expr_environment
+		*environment; /* for the rules of fields and expanded records */
 	struct bytes viewer_collection_id, viewer_id;
 	bool sees_all; /* a superuser, or work of our own */
 	size_t n_expanded;
@@ -40,6 +41,9 @@ bool encoder_bind(const struct encoder *encoder, const struct record_collection 
 
 /* The id of the row that stmt stands on: its column is wherever the order of names puts it. */
 struct bytes encode_row_id(const struct record_collection *collection, struct store_stmt *stmt);
+/* Whether this viewer sees the item of the row that stmt stands on. */
+bool encode_shows(const struct encoder *encoder, const struct record_collection *collection,
+	const struct out_item *item, struct store_stmt *stmt);
 /* Appends the row that stmt stands on. */
 enum store_outcome encode_row(struct encoder *encoder, const struct record_collection *collection,
 	struct store_stmt *stmt, const struct mask *mask, struct expand *expand);

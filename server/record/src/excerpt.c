@@ -58,8 +58,8 @@ static bool is_one_of(struct bytes name, const char *const *names, size_t n)
 static bool is_inline(struct bytes name)
 {
 	static const char *const names[] = { "a", "abbr", "acronym", "b", "bdo", "big", "button",
-		"cite", "code", "em", "i", "label", "q", "small", "span", "strong", "strike",
-		"sub", "sup", "time" };
+		"cite", "code", "em", "i", "label", "q", "small", "span", "strong", "strike", "sub",
+		"sup", "time" };
 	return is_one_of(name, names, sizeof(names) / sizeof(names[0]));
 }
 
@@ -133,8 +133,8 @@ static size_t entity(struct bytes text, char out[static 4], size_t *ret_n)
 			bool is_digit = name.p[i] >= '0' && name.p[i] <= '9';
 			if (!is_digit && !(is_hex && c >= 'a' && c <= 'f'))
 				return 0;
-			uint32_t digit = is_digit ? (uint32_t)(name.p[i] - '0')
-						  : (uint32_t)(c - 'a' + 10);
+			uint32_t digit =
+				is_digit ? (uint32_t)(name.p[i] - '0') : (uint32_t)(c - 'a' + 10);
 			character = character * (is_hex ? 16 : 10) + digit;
 			if (character > 0x10ffff)
 				return 0;
@@ -175,7 +175,8 @@ void excerpt_append(struct bytes text, int64_t max, bool has_ellipsis, struct by
 	struct excerpt excerpt = { .out = out, .start = out->n, .max = max };
 	while (text.n && !excerpt.is_cut && !out->failed)
 		step(&excerpt, &text);
-	while (excerpt.is_cut && !out->failed && out->n > excerpt.start && out->p[out->n - 1] == ' ')
+	while (excerpt.is_cut && !out->failed && out->n > excerpt.start &&
+		out->p[out->n - 1] == ' ')
 		out->n--;
 	if (excerpt.is_cut && has_ellipsis)
 		bytes_buf_append_string(out, "...");

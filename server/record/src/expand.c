@@ -83,8 +83,8 @@ static enum store_outcome find_back(struct encoder *encoder, const struct expand
 	bytes_buf_appendf(&sql, " LIMIT %d", expand->is_many ? BACK_MAX : 1);
 	if (sql.failed)
 		return STORE_FAULT;
-	enum store_outcome outcome = collection_prepare(
-		encoder->conn, from, bytes_buf_view(&sql), &stmt);
+	enum store_outcome outcome =
+		collection_prepare(encoder->conn, from, bytes_buf_view(&sql), &stmt);
 	if (outcome != STORE_OK)
 		return outcome;
 	store_bind_text(stmt, 1, id);

@@ -48,8 +48,8 @@ bool field_rules_compile(struct record_schema *schema, struct record_collection 
 	for (size_t i = 0; i < collection->n_fields; i++) {
 		struct record_field *field = &collection->fields[i];
 		const struct expr_node *tree;
-		if (field->write_rule.text.n && !compile_rule(schema, collection,
-							&field->write_rule, RULE_PARAM, &tree))
+		if (field->write_rule.text.n &&
+			!compile_rule(schema, collection, &field->write_rule, RULE_PARAM, &tree))
 			return false;
 		if (!field_is_ruled(field))
 			continue;

@@ -23,7 +23,8 @@ void field_rules_check(struct record_work *work, const struct record_collection 
 /* Makes work->sent and work->locked, by fields, if this viewer has rules to meet: body_apply notes
  * what was sent and passes over what is locked. False when the arena is full. */
 bool field_rules_begin(struct record_work *work);
-/* On the writer's connection, before an update: asks the write rules about the row as it is, for body_apply. */
+/* On the writer's connection, before an update: asks the write rules about the row as it is, for
+ * body_apply. */
 enum store_outcome field_rules_ask(struct record_work *work, struct store_conn *conn);
 /* Before an insert: asks about the row as it would be, and puts what may not be set back to its
  * default. Adds to call->ignored, or problems when the call is strict. */

@@ -1,10 +1,11 @@
 /*
  * list.c - a page of records, with or without the total, by number or by cursor
  *
- *   order from an index, or none asked for    the page, then the total, if that is not plain by then
- *   any other order                           one pass over rowid and keys (top.c) for both
+ *   order from an index, or none asked for    the page, then the total, if that is not plain by
+ * then any other order                           one pass over rowid and keys (top.c) for both
  *
- * A total that was counted since the last write is not counted again (total.c).
+ * A total that was counted since the last write is not counted again, and the way to a page far
+ * into a list in order of rowid is not walked again (total.c).
  */
 #include "list.h"
 
@@ -69,8 +70,8 @@ static enum list_result take_number(const struct record_work *work, const char *
 	return LIST_OK;
 }
 
-static enum list_result take_bool(const struct record_work *work, const char *name, bool *ret,
-	struct list_problem *problem)
+static enum list_result take_bool(
+	const struct record_work *work, const char *name, bool *ret, struct list_problem *problem)
 {
 	static const char *const words[] = { "0", "f", "F", "false", "FALSE", "False", "1", "t",
 		"T", "true", "TRUE", "True" };
@@ -102,8 +103,8 @@ static bool answer_guarded(struct record_work *work)
 			!holds(sort, "@request.") && !holds(sort, "@collection.")))
 		return false;
 	work->call->refused_by = RECORD_BY_RULE;
-	work_answer(work, 403,
-		"Only superusers can filter by @collection and @request query params.");
+	work_answer(
+		work, 403, "Only superusers can filter by @collection and @request query params.");
 	return true;
 }
 
@@ -160,7 +161,7 @@ static bool make_from(struct list *list)
 struct list *list_new(struct record_work *work)
 {
 	struct arena *arena = work->call->arena;
-	struct list_problem problem;
+	struct list_problem problem = { 0 };
 	struct list *list = arena_alloc(arena, sizeof(*list));
 	if (answer_guarded(work))
 		return NULL;
@@ -175,8 +176,7 @@ struct list *list_new(struct record_work *work)
 		.rule = work_rule(work, RULE_LIST) };
 	work->list = list;
 	list->param = list->rule->first_param + (unsigned)list->rule->n_params;
-	enum list_result result =
-		take_number(work, "page", 1, PAGE_MAX, &list->page, &problem);
+	enum list_result result = take_number(work, "page", 1, PAGE_MAX, &list->page, &problem);
 	if (result == LIST_OK)
 		result = take_number(work, "perPage", PER_PAGE_DEFAULT, RECORD_PER_PAGE_MAX,
 			&list->per_page, &problem);
@@ -245,6 +245,34 @@ static bool make_count(struct list *list)
 	return list->count_sql.p;
 }
 
+/* ?1 and ?2 as above, ?3 the rowid of the mark. */
+static bool make_marks(struct list *list)
+{
+	struct bytes columns = encoder_columns(&list->encoder, list->names.collection);
+	const char *join = list->has_condition ? " AND " : " WHERE ";
+	DEFER(bytes_buf_fini) struct bytes_buf sql;
+	bytes_buf_init(&sql, SQL_MAX);
+	bytes_buf_append_string(&sql, "SELECT t.rowid ");
+	bytes_buf_append(&sql, list->from);
+	bytes_buf_append_string(&sql, " ORDER BY t.rowid");
+	if (!keep_sql(list, &sql, &list->marks_sql))
+		return false;
+	bytes_buf_clear(&sql);
+	bytes_buf_append_string(&sql, "SELECT ");
+	bytes_buf_append(&sql, columns);
+	bytes_buf_append_byte(&sql, ' ');
+	bytes_buf_append(&sql, list->from);
+	bytes_buf_appendf(&sql, "%st.rowid>?3 ORDER BY t.rowid LIMIT ?1 OFFSET ?2", join);
+	return keep_sql(list, &sql, &list->from_mark_sql);
+}
+
+/* Whether the page is so far into the list that marks are worth it. */
+static bool wants_marks(const struct list *list)
+{
+	return !list->sort.n_keys && !list->by_cursor && !list->names.collection->is_view &&
+	       (list->page - 1) * list->per_page >= MARK_GAP;
+}
+
 /* Whether one pass over rowid and keys is worth it. */
 static bool wants_top(const struct list *list)
 {
@@ -272,14 +300,12 @@ static bool make_top(struct list *list)
 	return keep_sql(list, &sql, &list->row_sql);
 }
 
-/* ?cursor=: empty for the first page. */
-static enum list_result take_cursor(struct list *list, struct list_problem *problem)
+/* An empty text is the first page's. */
+static enum list_result take_cursor(
+	struct list *list, struct bytes text, struct list_problem *problem)
 {
 	struct record_work *work = list->work;
 	const struct record_viewer *viewer = &work->call->viewer;
-	struct bytes text;
-	if (!work_has_query(work, "cursor", &text))
-		return LIST_OK;
 	list->by_cursor = true;
 	list->page = 1;
 	list->cursor_param = list->param;
@@ -309,8 +335,7 @@ static enum list_result take_cursor(struct list *list, struct list_problem *prob
 
 /* ---- running it ---- */
 
-static enum store_outcome count_rows(
-	struct list *list, struct store_conn *conn, int64_t *ret)
+static enum store_outcome count_rows(struct list *list, struct store_conn *conn, int64_t *ret)
 {
 	struct store_stmt *stmt;
 	bool has_row;
@@ -328,10 +353,11 @@ static enum store_outcome count_rows(
 static enum store_outcome encode_item(struct list *list, struct store_stmt *stmt, int64_t n)
 {
 	struct record_work *work = list->work;
+	if (work->call->export)
+		return export_row(list, stmt, n);
 	if (n)
 		bytes_buf_append_byte(list->encoder.out, ',');
-	return encode_row(
-		&list->encoder, work->collection, stmt, work->mask, work->expand);
+	return encode_row(&list->encoder, work->collection, stmt, work->mask, work->expand);
 }
 
 /* The cursor to the row that stmt stands on. */
@@ -345,19 +371,53 @@ static bool format_next(struct list *list, struct store_stmt *stmt, struct bytes
 	return cursor_format(&list->cursor_context, &cursor, next);
 }
 
-/* The page by its own statement. *ret_n: how many rows it has. */
-static enum store_outcome run_page(
+/* Looks for marks, and makes them when this list is asked for again with nothing written since.
+ * False when there are none. */
+static bool find_mark(struct list *list, struct store_conn *conn, int64_t *ret_rowid, int64_t *skip)
+{
+	struct record_book *book = list->work->call->book;
+	const struct total_key *key = &list->total_key;
+	struct store_stmt *stmt;
+	struct total_marks marks;
+	int64_t total, before = *skip;
+	bool has_row = true;
+	if (total_find_mark(book, conn, key, before, ret_rowid, skip))
+		return true;
+	if (!list->is_total_known || !total_find(book, conn, key, &total) || total < MARK_GAP ||
+		store_prepare(conn, list->marks_sql, &stmt) != STORE_OK ||
+		!list_bind(list, NULL, stmt) || !total_marks_init(&marks, total))
+		return false;
+	while (store_step(stmt, &has_row) == STORE_OK && has_row)
+		total_marks_add(&marks, store_column_int64(stmt, 0));
+	if (has_row || marks.n_rows != total)
+		marks.n = 0; /* interrupted: the statement of the page will say so */
+	total_keep_marks(book, conn, key, &marks);
+	return total_find_mark(book, conn, key, before, ret_rowid, skip);
+}
+
+static bool is_full(const struct list *list, int64_t n)
+{
+	return n == list->per_page ||
+	       (list->work->call->export && n && list->encoder.out->n > EXPORT_PART_BYTES);
+}
+
+enum store_outcome list_run_page(
 	struct list *list, struct store_conn *conn, int64_t *ret_n, struct bytes_buf *next)
 {
 	struct store_stmt *stmt;
+	int64_t skip = (list->page - 1) * list->per_page, rowid = 0;
+	bool from_mark = list->marks_sql.p && find_mark(list, conn, &rowid, &skip);
 	*ret_n = 0;
-	enum store_outcome outcome =
-		collection_prepare(conn, list->names.collection, list->sql, &stmt);
+	bytes_buf_clear(next);
+	enum store_outcome outcome = collection_prepare(
+		conn, list->names.collection, from_mark ? list->from_mark_sql : list->sql, &stmt);
 	if (outcome != STORE_OK)
 		return outcome;
 	store_bind_int64(stmt, 1, list->per_page + list->by_cursor);
 	if (!list->by_cursor)
-		store_bind_int64(stmt, 2, (list->page - 1) * list->per_page);
+		store_bind_int64(stmt, 2, skip);
+	if (from_mark)
+		store_bind_int64(stmt, 3, rowid);
 	if (!list_bind(list, list->names.collection, stmt))
 		return encode_too_much(&list->encoder);
 	if (list->has_cursor)
@@ -365,7 +425,7 @@ static enum store_outcome run_page(
 	bool has_row, is_long = false;
 	while ((outcome = store_step(stmt, &has_row)) == STORE_OK && has_row &&
 		!list->encoder.out->failed) {
-		if (*ret_n == list->per_page) {
+		if (is_full(list, *ret_n)) {
 			/* There is more, by this cursor. */
 			list->is_cursor_too_long = is_long;
 			return is_long ? STORE_REFUSED : STORE_OK;
@@ -373,7 +433,7 @@ static enum store_outcome run_page(
 		outcome = encode_item(list, stmt, *ret_n);
 		if (outcome != STORE_OK)
 			return outcome;
-		if (++*ret_n == list->per_page && list->by_cursor)
+		if (is_full(list, ++*ret_n) && list->by_cursor)
 			is_long = !format_next(list, stmt, next);
 	}
 	bytes_buf_clear(next);
@@ -424,6 +484,7 @@ static enum store_outcome run_rows(
 	*ret_total = -1;
 	if (!is_known)
 		is_known = total_find(book, conn, &list->total_key, ret_total);
+	list->is_total_known = is_known;
 	if (!is_known && list->keys_sql.p) {
 		enum top_result result = TOP_DONE;
 		outcome = run_top(list, conn, ret_total, &result);
@@ -433,7 +494,7 @@ static enum store_outcome run_rows(
 		if (is_known || outcome != STORE_OK)
 			return outcome;
 	}
-	outcome = run_page(list, conn, &n, next);
+	outcome = list_run_page(list, conn, &n, next);
 	if (outcome != STORE_OK || is_known)
 		return outcome;
 	/* A page that is not full, and not empty behind the last one, is the end of the list. */
@@ -484,7 +545,8 @@ static enum store_outcome run_list(struct store_job *job, struct store_conn *con
 	put_head(list, out, total);
 	bytes_buf_append_byte(out, ']');
 	if (list->by_cursor) {
-		bytes_buf_append_string(out, next.n ? ",\"nextCursor\":\"" : ",\"nextCursor\":null");
+		bytes_buf_append_string(
+			out, next.n ? ",\"nextCursor\":\"" : ",\"nextCursor\":null");
 		bytes_buf_append(out, bytes_buf_view(&next));
 		bytes_buf_append_string(out, next.n ? "\"" : "");
 	}
@@ -492,7 +554,7 @@ static enum store_outcome run_list(struct store_job *job, struct store_conn *con
 	return STORE_OK;
 }
 
-static void done_list(struct store_job *job)
+void list_done(struct store_job *job)
 {
 	struct record_work *work = work_of(job);
 	struct list *list = work->list;
@@ -511,10 +573,26 @@ static void done_list(struct store_job *job)
 		work_answer(work, 400, ENCODE_TOO_MUCH);
 }
 
+bool list_prepare(struct list *list, bool by_cursor, struct bytes cursor)
+{
+	struct record_work *work = list->work;
+	struct list_problem problem = { 0 };
+	encoder_init(&list->encoder, work, NULL);
+	enum list_result result = sort_parse(
+		work_query(work, "sort"), &list->names, &list->param, &list->sort, &problem);
+	if (result == LIST_OK && by_cursor)
+		result = take_cursor(list, cursor, &problem);
+	if (result == LIST_OK &&
+		(!make_page(list) || !make_count(list) || (wants_top(list) && !make_top(list)) ||
+			(wants_marks(list) && !make_marks(list))))
+		result = LIST_NOMEM;
+	return list_answer_result(list, result, &problem);
+}
+
 void record_list(struct record_call *call)
 {
 	struct record_work *work = work_new_with_collection(call, record_list);
-	struct list_problem problem;
+	struct bytes cursor;
 	if (!work || work_answer_forbidden(work, RULE_LIST) || !work_parse_shape(work))
 		return;
 	struct list *list = list_new(work);
@@ -524,21 +602,14 @@ void record_list(struct record_call *call)
 		aggregate_start(list);
 		return;
 	}
-	encoder_init(&list->encoder, work, NULL);
-	enum list_result result = sort_parse(
-		work_query(work, "sort"), &list->names, &list->param, &list->sort, &problem);
-	if (result == LIST_OK)
-		result = take_cursor(list, &problem);
-	if (result == LIST_OK &&
-		(!make_page(list) || !make_count(list) || (wants_top(list) && !make_top(list))))
-		result = LIST_NOMEM;
-	if (!list_answer_result(list, result, &problem))
+	bool by_cursor = work_has_query(work, "cursor", &cursor);
+	if (!list_prepare(list, by_cursor, cursor))
 		return;
 	const struct expr_sql *const conditions[] = { list->rule, &list->filter };
 	if (!list->skip_total)
 		total_key(&list->total_key, work->schema, list->count_sql, conditions, 2,
 			&work->environment);
 	work->job.run = run_list;
-	work->job.done = done_list;
+	work->job.done = list_done;
 	store_read(call->book->store, &work->job);
 }

@@ -13,6 +13,7 @@
 #ifndef RECORD_LIST_H
 #define RECORD_LIST_H
 
+#include "base64.h"
 #include "hash.h"
 #include "work.h"
 
@@ -50,6 +51,9 @@ struct list_names {
 	struct arena *arena;
 };
 
+/* The value that a path names, with its parameters from param on. */
+enum expr_result list_compile_path(struct bytes path, const struct list_names *names,
+	unsigned param, struct expr_sql *ret, struct expr_error *error);
 /* Reads ?sort=. *param is the next free parameter. */
 enum list_result sort_parse(struct bytes text, const struct list_names *names, unsigned *param,
 	struct sort *ret, struct list_problem *problem);
@@ -93,8 +97,8 @@ struct cursor_context {
 };
 
 /* Appends the cursor's text. False when the values do not fit into one. */
-bool cursor_format(const struct cursor_context *context, const struct cursor *cursor,
-	struct bytes_buf *out);
+bool cursor_format(
+	const struct cursor_context *context, const struct cursor *cursor, struct bytes_buf *out);
 /* False when text is none that was given out for this context. Borrows from data. */
 bool cursor_parse(const struct cursor_context *context, struct bytes text,
 	uint8_t data[static CURSOR_BYTES_MAX], struct cursor *ret);
@@ -144,6 +148,26 @@ bool total_find(struct record_book *book, struct store_conn *conn, const struct 
 void total_keep(struct record_book *book, struct store_conn *conn, const struct total_key *key,
 	int64_t total);
 
+/* Marks, for pages far into a list that is in order of rowid: */
+struct total_marks {
+	int64_t *rowids; /* malloc'd */
+	size_t n, max;
+	int64_t gap, n_rows;
+};
+#define MARK_GAP  256 /* rows from one to the next, at least */
+#define MARKS_MAX 4096
+/* For a list of so many rows. False when memory is short. */
+bool total_marks_init(struct total_marks *marks, int64_t total);
+/* The list's next row. */
+void total_marks_add(struct total_marks *marks, int64_t rowid);
+/* Hands them over, to be kept or freed. */
+void total_keep_marks(struct record_book *book, struct store_conn *conn,
+	const struct total_key *key, struct total_marks *marks);
+/* The last mark that is not behind skip rows: the page begins *ret_skip rows behind *ret_rowid. */
+bool total_find_mark(struct record_book *book, struct store_conn *conn, const struct total_key *key,
+	int64_t skip, int64_t *ret_rowid, int64_t *ret_skip);
+void totals_fini(struct record_book *book);
+
 /* ---- list.c, for aggregate.c and export.c ---- */
 struct list {
 	struct record_work *work;
@@ -151,7 +175,7 @@ struct list {
 	const struct expr_sql *rule;
 	struct expr_sql filter;
 	struct sort sort;
-	unsigned param; /* the next free one */
+	unsigned param;    /* the next free one */
 	struct bytes from; /* "FROM ... t", and WHERE if there is a condition */
 	bool has_condition;
 	int64_t page, per_page;
@@ -159,8 +183,9 @@ struct list {
 	struct encoder encoder; /* conn is set when it runs */
 
 	const struct aggregate *aggregate; /* of aggregate.c */
-	struct bytes sql, count_sql, keys_sql, row_sql;
+	struct bytes sql, count_sql, keys_sql, row_sql, marks_sql, from_mark_sql;
 	struct total_key total_key;
+	bool is_total_known; /* from before */
 	/* with a cursor */
 	bool by_cursor, has_cursor;
 	struct cursor cursor;
@@ -183,6 +208,22 @@ bool list_answer_result(
 struct list *list_new(struct record_work *work);
 /* 400 naming the parameter. */
 void list_answer_invalid(struct list *list, const struct list_problem *problem);
+/* Works out the rest of a list of records: sort, cursor, statements. by_cursor: cursor is where the
+ * page begins. False having answered. */
+bool list_prepare(struct list *list, bool by_cursor, struct bytes cursor);
+/* Appends the page's records to the answer. *ret_n: how many they are; next: the cursor behind them
+ * when there are more, else empty. */
+enum store_outcome list_run_page(
+	struct list *list, struct store_conn *conn, int64_t *ret_n, struct bytes_buf *next);
+/* Answers what came of it. */
+void list_done(struct store_job *job);
+
+/* ---- export.c ---- */
+#define EXPORT_PART_BYTES (256u << 10) /* a part ends with the record that passes this */
+/* Appends the row that stmt stands on, the n-th of its part. */
+enum store_outcome export_row(struct list *list, struct store_stmt *stmt, int64_t n);
+
+/* ---- list.c ---- */
 /* Binds what every statement of the list has. */
 bool list_bind(struct list *list, const struct record_collection *columns, struct store_stmt *stmt);
 

@@ -208,10 +208,10 @@ enum store_outcome row_answer(struct record_work *work, struct store_conn *conn)
 	bool found;
 	bytes_buf_clear(&work->call->answer);
 	encoder_init(&encoder, work, conn);
-	/* Who may write a record sees what he wrote, whatever the view rule says; fields that he may
-	 * not read, and relations that he asks to follow, keep their rules. */
-	enum store_outcome outcome = encode_written(&encoder, work->collection, bytes_of(work->id),
-		work->mask, work->expand, &found);
+	/* Who may write a record sees what he wrote, whatever the view rule says; fields that he
+	 * may not read, and relations that he asks to follow, keep their rules. */
+	enum store_outcome outcome = encode_written(
+		&encoder, work->collection, bytes_of(work->id), work->mask, work->expand, &found);
 	if (encoder.is_too_much)
 		return row_refuse(work, 400, ENCODE_TOO_MUCH);
 	if (outcome != STORE_OK || !found)

@@ -223,8 +223,8 @@ static int read_cursor_key(struct store_conn *conn, struct record_schema *schema
 		store_step(stmt, &has_row) != STORE_OK || !has_row ||
 		!copy_column(schema->arena, stmt, 0, &schema->cursor_key) ||
 		schema->cursor_key.n < HASH_BYTES)
-		return ERR_SET(err, ERR_STATE, "cannot read the cursors' secret: %s",
-			store_message(conn));
+		return ERR_SET(
+			err, ERR_STATE, "cannot read the cursors' secret: %s", store_message(conn));
 	return 0;
 }
 

@@ -72,7 +72,7 @@ struct record_field {
 	/* Who may read and set it, row by row, beside the collection's own rules. */
 	struct record_rule read_rule, write_rule;
 	const struct expr_node *read_tree; /* of read_rule */
-	int read_column; /* in client_columns: whether read_rule holds */
+	int read_column;                   /* in client_columns: whether read_rule holds */
 };
 
 enum rule { RULE_LIST, RULE_VIEW, RULE_CREATE, RULE_UPDATE, RULE_DELETE, RULES };
@@ -100,10 +100,10 @@ struct record_collection {
 	/* The view rule, for the paths of clients' filters; is_row_open: it lets everybody. */
 	struct expr_guard row_guard;
 	bool is_row_open;
-	struct bytes columns;  /* t."a",t."b",... as out, constants left out */
-	int email_visibility;  /* its place in columns; -1 */
-	unsigned rule_param;   /* first parameter of rules: those of fields' read rules come before */
-	unsigned n_ruled;      /* fields with a read rule */
+	struct bytes columns; /* t."a",t."b",... as out, constants left out */
+	int email_visibility; /* its place in columns; -1 */
+	unsigned rule_param; /* first parameter of rules: those of fields' read rules come before */
+	unsigned n_ruled;    /* fields with a read rule */
 	bool has_ruled_subquery;
 	struct bytes client_columns; /* columns, and for each of n_ruled whether it may be read */
 	struct bytes get_sql;        /* by id ?1, for superusers */

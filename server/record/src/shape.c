@@ -150,8 +150,8 @@ static bool is_unique(const struct record_collection *collection, const struct r
 	for (size_t i = 0; i < collection->indexes.n; i++) {
 		struct bytes text = collection->indexes.items[i];
 		const char *open = text.n ? memchr(text.p, '(', text.n) : NULL;
-		const char *close = open ? memchr(open, ')', text.n - (size_t)(open - text.p))
-					 : NULL;
+		const char *close =
+			open ? memchr(open, ')', text.n - (size_t)(open - text.p)) : NULL;
 		if (!close || close + 1 != text.p + text.n ||
 			!memmem(text.p, (size_t)(open - text.p), "UNIQUE", 6))
 			continue;
@@ -193,10 +193,10 @@ static bool find_relation(const struct record_schema *schema,
 			return false;
 		size_t n_from = (size_t)(via - name.p);
 		ret->target = schema_find(schema, (struct bytes){ name.p, n_from });
-		ret->field = field = ret->target ? collection_field(ret->target,
-							   (struct bytes){ via + 5,
-								   name.n - n_from - 5 })
-						 : NULL;
+		ret->field = field =
+			ret->target ? collection_field(ret->target,
+					      (struct bytes){ via + 5, name.n - n_from - 5 })
+				    : NULL;
 		if (!field || field->target != collection)
 			return false;
 		ret->is_back = true;

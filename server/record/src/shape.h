@@ -11,9 +11,9 @@
 
 #include "schema.h"
 
-#define MASK_NAMES_MAX  200 /* names of ?fields=, each looked at for each column of each record */
+#define MASK_NAMES_MAX   200 /* names of ?fields=, each looked at for each column of each record */
 #define EXPAND_NAMES_MAX 100
-#define EXCERPT_MAX     100000 /* characters */
+#define EXCERPT_MAX      100000 /* characters */
 
 /* Which members of a record are wanted; NULL: all. */
 struct mask {

@@ -6,6 +6,14 @@
 
 #include "list.h"
 
+enum expr_result list_compile_path(struct bytes path, const struct list_names *names,
+	unsigned param, struct expr_sql *ret, struct expr_error *error)
+{
+	*ret = (struct expr_sql){ .first_param = param };
+	return expr_compile_path(
+		path, names->names, names->collection, BYTES("t"), names->arena, &ret->sql, error);
+}
+
 static enum list_result invalid(struct list_problem *problem, const char *message, size_t offset)
 {
 	problem->parameter = "sort";
@@ -43,8 +51,7 @@ static void look_at_column(
 	key->may_be_null = field_is_ruled(field);
 	key->is_indexed = field->is_primary;
 	for (size_t i = 0; i < collection->indexes.n && !field_is_ruled(field); i++)
-		key->is_indexed |=
-			index_begins_with(collection->indexes.items[i], field->column);
+		key->is_indexed |= index_begins_with(collection->indexes.items[i], field->column);
 }
 
 static enum list_result parse_key(struct bytes name, const struct list_names *names,
@@ -70,8 +77,7 @@ static enum list_result parse_key(struct bytes name, const struct list_names *na
 		sort->n_keys++;
 		return LIST_OK;
 	}
-	enum expr_result result = expr_compile_path(name, names->names, names->collection,
-		BYTES("t"), *param, names->arena, &key->sql, &error);
+	enum expr_result result = list_compile_path(name, names, *param, &key->sql, &error);
 	if (result == EXPR_NOMEM)
 		return LIST_NOMEM;
 	if (result == EXPR_INVALID)

@@ -13,8 +13,8 @@
 /* PocketBase's words for any query parameter that cannot be taken. */
 #define WORK_BAD_QUERY "Something went wrong while processing your request."
 
-#define TRIES_MAX   4 /* how often a call begins again because the schema changed meanwhile */
-#define CALL_MAX_NS (5 * CLOCK_NS_PER_S)
+#define TRIES_MAX      4 /* how often a call begins again because the schema changed meanwhile */
+#define CALL_MAX_NS    (5 * CLOCK_NS_PER_S)
 
 /* A count of rows, and the state of the database that it is true of. */
 struct total {
@@ -22,6 +22,11 @@ struct total {
 	uint8_t digest[HASH_BYTES]; /* of what was counted */
 	uint64_t state;
 	int64_t total;
+	/* Where pages begin: marks[i] is the rowid of row number (i + 1) * gap of the list in order
+	 * of rowid. NULL: not looked for yet. */
+	int64_t *marks;
+	size_t n_marks;
+	int64_t gap;
 };
 #define TOTALS_MAX 64
 

@@ -334,8 +334,9 @@ enum store_outcome store_read_now(struct store *store, struct loop *loop, struct
 	return outcome;
 }
 
-/* Nothing was being committed when the job began (its generation is that of n_begun) and nothing has
- * begun to be until now, when the snapshot stands: so it is the state after that many commits. */
+/* Nothing was being committed when the job began (its generation is that of n_begun) and nothing
+ * has begun to be until now, when the snapshot stands: so it is the state after that many commits.
+ */
 bool store_state(struct store_conn *conn, uint64_t *ret)
 {
 	const struct store_job *job = conn_job(conn);
