@@ -36,9 +36,9 @@ int egress_client_send(struct egress_client *client, const char *method, const c
 	const char *content_type, struct bytes body, unsigned timeout_ms, unsigned *ret_status,
 	struct bytes_buf *out, struct err *err);
 
-/* A GET whose answer is handed on as it comes: of a 2xx answer to take, piece by piece, of any other
- * to out. timeout_ms is how long nothing may come. An answer that breaks off before its end is
- * ERR_UNAVAILABLE, one that take declines ERR_IO. */
+/* A GET whose answer is handed on as it comes: of a 2xx answer to take, piece by piece, of any
+ * other to out. timeout_ms is how long nothing may come. An answer that breaks off before its end
+ * is ERR_UNAVAILABLE, one that take declines ERR_IO. */
 int egress_client_fetch(struct egress_client *client, const char *path, unsigned timeout_ms,
 	bool (*take)(void *context, struct bytes data), void *context, unsigned *ret_status,
 	struct bytes_buf *out, struct err *err);

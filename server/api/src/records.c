@@ -177,10 +177,9 @@ bool records_fill_call(struct api_request *request, struct record_call *call)
 	call->context = request;
 	/* What a path segment must not become after decoding, no collection or record is called. */
 	struct bytes names[2] = { request_param(request, 0), request_param(request, 1) };
-	if ((names[0].n && text_url_segment(names[0], request->arena, &call->collection) !=
-				   TEXT_URL_OK) ||
-		(names[1].n &&
-			text_url_segment(names[1], request->arena, &id) != TEXT_URL_OK)) {
+	if ((names[0].n &&
+		    text_url_segment(names[0], request->arena, &call->collection) != TEXT_URL_OK) ||
+		(names[1].n && text_url_segment(names[1], request->arena, &id) != TEXT_URL_OK)) {
 		request_refuse(request, API_NOT_FOUND);
 		return false;
 	}

@@ -238,8 +238,8 @@ int client_fetch(struct client *client, const char *path,
 	unsigned status = 0;
 
 	bytes_buf_init(&out, 65536);
-	if (egress_client_fetch(client->http, path, ASK_TIMEOUT_MS, take, context, &status, &out,
-		    &err) < 0) {
+	if (egress_client_fetch(
+		    client->http, path, ASK_TIMEOUT_MS, take, context, &status, &out, &err) < 0) {
 		fprintf(stderr, "tenon: %s\n", err.message);
 		return 1;
 	}

@@ -108,8 +108,7 @@ int egress_client_send(struct egress_client *client, const char *method, const c
 {
 	curl_easy_reset(client->curl);
 	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	return perform(
-		client, method, path, content_type, body, ret_status, take_body, out, err);
+	return perform(client, method, path, content_type, body, ret_status, take_body, out, err);
 }
 
 struct fetch {
