@@ -512,6 +512,38 @@ static void a_field_is_read_by_its_rule(void)
 	teardown();
 }
 
+static void what_may_not_be_read_is_null_to_filters_and_figures(void)
+{
+	setup();
+	make_ruled();
+	fix.viewer = ann;
+	query("filter", "pay > 0");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/totalItems", "1");
+	expect("/items/0/name", "\"Ann\"");
+	query("filter", "code ~ 'B'");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/totalItems", "0");
+	query("filter", "boss.name = 'Ann'");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/totalItems", "0");
+	query("aggregate[sum]", "pay");
+	query("aggregate[count]", "pay");
+	query("aggregate[max]", "code");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/items/0",
+		"{\"count\":{\"pay\":1},\"sum\":{\"pay\":100},\"max\":{\"code\":\"A1\"}}");
+	query("groupBy", "code");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/items", "[{\"code\":null},{\"code\":\"A1\"}]");
+	query("sort", "-pay");
+	query("cursor", "");
+	query("perPage", "1");
+	expect_status(200, request(record_list, "staff", NULL, NULL));
+	expect("/items/0/name", "\"Ann\"");
+	teardown();
+}
+
 static void a_field_is_set_by_its_rule(void)
 {
 	static const struct record_viewer boss = { .collection_id = { "_pb_users_auth_", 15 },
@@ -593,6 +625,7 @@ static const struct unit_test tests[] = {
 	UNIT(fields_are_picked_as_asked),
 	UNIT(an_etag_is_of_what_the_viewer_sees),
 	UNIT(a_field_is_read_by_its_rule),
+	UNIT(what_may_not_be_read_is_null_to_filters_and_figures),
 	UNIT(a_field_is_set_by_its_rule),
 	UNIT(a_conflict_over_what_may_not_be_read_names_nothing),
 	UNIT(a_bad_rule_of_a_field_is_refused),

@@ -35,6 +35,20 @@ static bool compile_rule(struct record_schema *schema, const struct record_colle
 	return result != EXPR_NOMEM;
 }
 
+/* What clients' filters ask before they read the field. An address keeps its own guard as well. */
+static bool make_guard(const struct record_schema *schema,
+	const struct record_collection *collection, struct record_field *field)
+{
+	struct bytes text = field->read_rule.text;
+	struct expr_error error;
+	field->read_guard = (struct expr_guard){ .schema = &schema->rules.expr };
+	if (collection->is_auth && bytes_eq_string(field->name, "email"))
+		text = arena_printf(
+			schema->arena, "emailVisibility = true && (%.*s\n)", (int)text.n, text.p);
+	return text.p &&
+	       expr_parse(text, schema->arena, &field->read_guard.tree, &error) != EXPR_NOMEM;
+}
+
 bool field_rules_compile(struct record_schema *schema, struct record_collection *collection)
 {
 	DEFER(bytes_buf_fini) struct bytes_buf columns;
@@ -54,7 +68,8 @@ bool field_rules_compile(struct record_schema *schema, struct record_collection 
 		if (!field_is_ruled(field))
 			continue;
 		struct expr_sql *sql = &field->read_rule.sql;
-		if (!compile_rule(schema, collection, &field->read_rule, param, &field->read_tree))
+		if (!compile_rule(schema, collection, &field->read_rule, param, &tree) ||
+			!make_guard(schema, collection, field))
 			return false;
 		param += (unsigned)sql->n_params;
 		field->read_column = column++;

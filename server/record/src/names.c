@@ -2,9 +2,9 @@
  * names.c - what names mean to rules and to filters
  *
  * Rules are written by a tenant's superuser and see all but secrets. A client's filter sees what
- * its viewer may see: hidden fields do not exist for it, an e-mail address reads as empty unless
- * its owner shows it, and a path passes over the rows that the view rule of their collection hides,
- * as expand does.
+ * its viewer may see: hidden fields do not exist for it, one with a read rule reads as null where
+ * that is not met, as does an e-mail address unless its owner shows it, and a path passes over the
+ * rows that the view rule of their collection hides, as expand does.
  */
 #include <string.h>
 
@@ -48,6 +48,8 @@ static bool find_field(const struct expr_schema *expr, const void *scope, struct
 	/* Who may not see an address must not be able to ask for it letter by letter. */
 	if (names->for_clients && collection->is_auth && bytes_eq_string(field->name, "email"))
 		ret->guard = &names->address_guard;
+	if (names->for_clients && field_is_ruled(field))
+		ret->guard = &field->read_guard;
 	return true;
 }
 
@@ -72,7 +74,7 @@ static const void *auth_scope(
 }
 
 /* Index texts are our own wording: CREATE UNIQUE INDEX "x" ON "posts" ("author"). */
-static bool is_unique(const struct record_collection *collection, const struct record_field *field)
+bool field_is_unique(const struct record_collection *collection, const struct record_field *field)
 {
 	for (size_t i = 0; i < collection->indexes.n && !field->is_list; i++) {
 		struct bytes text = collection->indexes.items[i];
@@ -93,7 +95,7 @@ static bool find_back(const struct expr_schema *expr, const void *scope, struct 
 	*ret = (struct expr_back){ .scope = from };
 	if (!from || !find_field(expr, from, field, &ret->field) || ret->field.target != scope)
 		return false;
-	ret->is_unique = is_unique(from, ret->field.handle);
+	ret->is_unique = field_is_unique(from, ret->field.handle);
 	return true;
 }
 

@@ -71,8 +71,8 @@ struct record_field {
 	const struct record_collection *target;
 	/* Who may read and set it, row by row, beside the collection's own rules. */
 	struct record_rule read_rule, write_rule;
-	const struct expr_node *read_tree; /* of read_rule */
-	int read_column;                   /* in client_columns: whether read_rule holds */
+	struct expr_guard read_guard; /* read_rule, for filters of clients */
+	int read_column;              /* in client_columns: whether read_rule holds */
 };
 
 enum rule { RULE_LIST, RULE_VIEW, RULE_CREATE, RULE_UPDATE, RULE_DELETE, RULES };
@@ -140,6 +140,8 @@ const struct record_field *collection_field(
 /* Sets up what names mean to rules and to clients' filters (names.c), once the collections have
  * been read. False when the arena is full. */
 bool names_init(struct record_schema *schema);
+/* True when one index alone makes the field unique. */
+bool field_is_unique(const struct record_collection *collection, const struct record_field *field);
 /* As store_prepare, for a statement that reads this collection's table. */
 enum store_outcome collection_prepare(struct store_conn *conn,
 	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret);

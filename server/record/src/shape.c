@@ -144,26 +144,6 @@ bool mask_enter(const struct mask *mask, struct bytes name, const struct mask **
 
 /* ---- ?expand= ---- */
 
-/* True when one index alone makes the field unique: then at most one record points back by it. */
-static bool is_unique(const struct record_collection *collection, const struct record_field *field)
-{
-	for (size_t i = 0; i < collection->indexes.n; i++) {
-		struct bytes text = collection->indexes.items[i];
-		const char *open = text.n ? memchr(text.p, '(', text.n) : NULL;
-		const char *close =
-			open ? memchr(open, ')', text.n - (size_t)(open - text.p)) : NULL;
-		if (!close || close + 1 != text.p + text.n ||
-			!memmem(text.p, (size_t)(open - text.p), "UNIQUE", 6))
-			continue;
-		struct bytes name = trim((struct bytes){ open + 1, (size_t)(close - open - 1) });
-		if (name.n > 2 && (name.p[0] == '`' || name.p[0] == '"'))
-			name = (struct bytes){ name.p + 1, name.n - 2 };
-		if (bytes_eq(name, field->name))
-			return true;
-	}
-	return false;
-}
-
 /* Its place in collection->columns; -1: none. NULL: the id's. */
 static int column_of(const struct record_collection *collection, const struct record_field *field)
 {
@@ -200,7 +180,7 @@ static bool find_relation(const struct record_schema *schema,
 		if (!field || field->target != collection)
 			return false;
 		ret->is_back = true;
-		ret->is_many = field->is_list || !is_unique(ret->target, field);
+		ret->is_many = field->is_list || !field_is_unique(ret->target, field);
 	}
 	ret->column = column_of(collection, ret->is_back ? NULL : field);
 	return ret->target && ret->column >= 0 && (sees_all || !field->is_hidden);

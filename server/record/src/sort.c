@@ -9,9 +9,8 @@
 enum expr_result list_compile_path(struct bytes path, const struct list_names *names,
 	unsigned param, struct expr_sql *ret, struct expr_error *error)
 {
-	*ret = (struct expr_sql){ .first_param = param };
 	return expr_compile_path(
-		path, names->names, names->collection, BYTES("t"), names->arena, &ret->sql, error);
+		path, names->names, names->collection, BYTES("t"), param, names->arena, ret, error);
 }
 
 static enum list_result invalid(struct list_problem *problem, const char *message, size_t offset)
