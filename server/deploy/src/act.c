@@ -163,7 +163,7 @@ static void on_request_done(struct loop_message *message)
 	request->done(request);
 }
 
-static void answer(struct act *act, enum deploy_outcome outcome, const char *message)
+static void fill_answer(struct act *act, enum deploy_outcome outcome, const char *message)
 {
 	struct deploy_request *request = act->request;
 	if (!request)
@@ -178,8 +178,14 @@ static void answer(struct act *act, enum deploy_outcome outcome, const char *mes
 		bytes_to_string(
 			version->manifest.version, request->version, sizeof request->version);
 	bytes_to_string(bytes_of(act->sha256), request->sha256, sizeof request->sha256);
+}
+
+static void send_answer(struct deploy *deploy, struct deploy_request *request)
+{
+	if (!request)
+		return;
 	request->post.deliver = on_request_done;
-	atomic_fetch_sub(&act->deploy->n_requests, 1);
+	atomic_fetch_sub(&deploy->n_requests, 1);
 	loop_post(request->loop, &request->post);
 }
 
@@ -203,18 +209,19 @@ void act_end(struct act *act, enum deploy_outcome outcome, const char *message)
 	bool is_last = deployment && --deployment->n_acts == 0;
 	if (deployment && deployment->act == act)
 		deployment->act = NULL;
+	fill_answer(act, outcome, message);
+	if (is_last)
+		keeper_forget_unused(deployment);
 	status_refresh(deploy);
-	answer(act, outcome, message);
+	send_answer(deploy, act->request); /* who is told finds the list as it is now */
 	free_act(act);
-	if (deployment && !deployment->act && deployment->waiting) {
+	if (deployment && !is_last && !deployment->act && deployment->waiting) {
 		struct act *next = deployment->waiting;
 		deployment->waiting = next->next;
 		if (!deployment->waiting)
 			deployment->waiting_end = &deployment->waiting;
 		deployment->act = next;
 		rollout_begin(next);
-	} else if (is_last) {
-		keeper_forget_unused(deployment);
 	}
 	if (is_first && --deploy->n_start_acts == 0)
 		keeper_say_ready(deploy);

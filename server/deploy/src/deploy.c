@@ -97,7 +97,6 @@ void keeper_forget_unused(struct deployment *deployment)
 	if (deployment->store)
 		tenant_use_end(&deployment->use);
 	free_deployment(deployment);
-	status_refresh(deploy);
 }
 
 /* ---- requests ---- */

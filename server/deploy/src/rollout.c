@@ -374,8 +374,10 @@ static void switch_early(struct act *act)
 static void on_instance_freed(void *context)
 {
 	struct deployment *deployment = context;
+	struct deploy *deploy = deployment->deploy;
 	deployment->n_instances--;
 	keeper_forget_unused(deployment);
+	status_refresh(deploy);
 }
 
 static void start_worker(struct act *act)

@@ -86,16 +86,24 @@ static void free_rows(struct status_row *rows, size_t n)
 	free(rows);
 }
 
+/* What never served and is not about to is waiting for its last instance to go, see
+ * keeper_forget_unused(). */
+static bool is_listed(const struct deployment *deployment)
+{
+	return deployment->row.sha256[0] || deployment->n_acts > 0;
+}
+
 void status_refresh(struct deploy *deploy)
 {
 	size_t n = 0, i = 0;
 	for (struct deployment *at = deploy->deployments; at; at = at->next)
-		n++;
+		n += is_listed(at);
 	struct status_row *rows = calloc(n ? n : 1, sizeof *rows);
 	if (!rows)
 		return; /* the old table stands for another second */
 	for (struct deployment *at = deploy->deployments; at; at = at->next)
-		fill(at, &rows[i++]);
+		if (is_listed(at))
+			fill(at, &rows[i++]);
 	pthread_mutex_lock(&deploy->lock);
 	struct status_row *before = deploy->rows;
 	size_t n_before = deploy->n_rows;
