@@ -119,6 +119,7 @@ struct gate_attachments {
 	struct plugin_version *version;
 	struct plugin_granted granted;
 	struct arena *arena;
+	char complaint[200]; /* of GATE_ATTACHMENT_UNFIT: what the database said, for the log */
 };
 
 /* The attachments that the call made so far, which are the caller's then; NULL: none. */
@@ -128,15 +129,18 @@ void gate_attachments_free(struct gate_attachments *attachments);
 
 enum gate_attachment_result {
 	GATE_ATTACHMENT_PASSED,
-	GATE_ATTACHMENT_REFUSED, /* *ret_refused says which: roll the write's savepoint back */
-	GATE_ATTACHMENT_FAULT    /* *ret_outcome is what the store said */
+	/* *ret_refused says which: roll the write's savepoint back. Also what a constraint stopped:
+	 * the attached write was not possible, which is no fault of the record's fields. */
+	GATE_ATTACHMENT_REFUSED,
+	GATE_ATTACHMENT_UNFIT, /* *ret_refused cannot be run, as when a column has gone */
+	GATE_ATTACHMENT_FAULT  /* *ret_outcome is what the store said */
 };
 
 /* Runs the attachments on the connection of a write job (alone: foreign SQL that passes its
  * deadline takes the transaction with it), inside the write's own savepoint and after the write
  * itself, under the plugin's grant. On the job's executor thread. */
 enum gate_attachment_result gate_run_attachments(struct store_conn *conn,
-	const struct gate_attachments *attachments, uint64_t deadline_ns,
+	struct gate_attachments *attachments, uint64_t deadline_ns,
 	const struct gate_attachment **ret_refused, enum store_outcome *ret_outcome);
 
 /* ---- at deployment ---- */

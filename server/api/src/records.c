@@ -82,6 +82,14 @@ void records_refuse(struct api_request *request, struct record_call *call)
 {
 	unsigned status = (unsigned)call->status;
 
+	if (status == 500 && call->err.code == ERR_NONE)
+		(void)ERR_SET(&call->err, ERR_STATE, "a record call failed without a reason");
+	if (status >= 500 && call->err.code == ERR_NONE)
+		log_write(LOG_WARN, &request->api->log, http_trace_id(request->http),
+			"request refused on the server's side",
+			LOG_FIELDS(log_text("path", http_path(request->http)),
+				log_uint("status", status),
+				log_string("message", call->message ? call->message : "")));
 	if (status >= 500 && call->err.code != ERR_NONE) {
 		struct err err = call->err;
 		record_call_fini(call);

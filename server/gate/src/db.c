@@ -337,7 +337,7 @@ static enum store_outcome run_attachment(
 }
 
 enum gate_attachment_result gate_run_attachments(struct store_conn *conn,
-	const struct gate_attachments *attachments, uint64_t deadline_ns,
+	struct gate_attachments *attachments, uint64_t deadline_ns,
 	const struct gate_attachment **ret_refused, enum store_outcome *ret_outcome)
 {
 	for (unsigned i = 0; i < attachments->n; i++) {
@@ -356,11 +356,17 @@ enum gate_attachment_result gate_run_attachments(struct store_conn *conn,
 		if (outcome == STORE_OK)
 			outcome = run_attachment(stmt, at->statement, &holds);
 		store_set_grant(conn, NULL);
-		if (outcome != STORE_OK) {
-			*ret_outcome = outcome == STORE_REFUSED ? STORE_FAULT : outcome;
+		if (outcome == STORE_REFUSED) {
+			snprintf(attachments->complaint, sizeof attachments->complaint, "%s",
+				message[0] ? message : store_message(conn));
+			*ret_refused = at;
+			return GATE_ATTACHMENT_UNFIT;
+		}
+		if (outcome != STORE_OK && outcome != STORE_CONFLICT) {
+			*ret_outcome = outcome;
 			return GATE_ATTACHMENT_FAULT;
 		}
-		if (!holds) {
+		if (!holds || outcome == STORE_CONFLICT) {
 			*ret_refused = at;
 			return GATE_ATTACHMENT_REFUSED;
 		}

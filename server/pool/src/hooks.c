@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "instance.h"
 #include "pool_hooks.h"
 
 #define PLUGINS_MAX 16 /* whose hooks one write may ask */
@@ -11,6 +12,8 @@ struct attached {
 	struct gate_attachments *list[PLUGINS_MAX];
 	unsigned n;
 	uint64_t deadline_ns;
+	uint8_t trace_id[ID_TRACE_BYTES];
+	char message[160]; /* of a refusal of ours */
 };
 
 /* One write's way through the hooks. */
@@ -99,6 +102,7 @@ static bool keep_attachments(struct hook_run *run, struct gate_attachments *atta
 		return false;
 	}
 	run->attached->deadline_ns = run->asked->deadline_ns;
+	memcpy(run->attached->trace_id, run->asked->trace_id, sizeof run->attached->trace_id);
 	run->attached->list[run->attached->n++] = attachments;
 	return true;
 }
@@ -216,11 +220,30 @@ static void before(void *context, struct record_hook_call *call)
 	ask_next(run);
 }
 
+/* The schema has changed under the plugin. What the database said is for the log: it names what the
+ * writer may not know. */
+static void refuse_unfit(struct pool *pool, struct attached *attached,
+	const struct gate_attachments *of, const struct gate_attachment *unfit,
+	struct record_refusal *ret)
+{
+	struct bytes plugin = of->version->manifest.id;
+	struct bytes name = unfit->statement->name;
+	log_write(LOG_ERROR, &pool->log, attached->trace_id,
+		"a statement that a hook attached cannot be run: deploy a version that fits",
+		LOG_FIELDS(log_text("plugin", plugin), log_text("statement", name),
+			log_string("message", of->complaint)));
+	snprintf(attached->message, sizeof attached->message,
+		"%.*s could not check this: its statement does not fit any more", (int)plugin.n,
+		plugin.p);
+	*ret = (struct record_refusal){ .status = 503,
+		.message = bytes_of(attached->message),
+		.code = BYTES("hook_unavailable") };
+}
+
 static enum record_attached_result run_attached(void *context, void *attached_by,
 	struct store_conn *conn, struct record_refusal *ret, enum store_outcome *ret_outcome)
 {
-	(void)context;
-	const struct attached *attached = attached_by;
+	struct attached *attached = attached_by;
 	for (unsigned i = 0; i < attached->n; i++) {
 		const struct gate_attachment *refused = NULL;
 		switch (gate_run_attachments(
@@ -235,6 +258,9 @@ static enum record_attached_result run_attached(void *context, void *attached_by
 				.field = refused->field,
 				.code = refused->reason,
 			};
+			return RECORD_ATTACHED_REFUSED;
+		case GATE_ATTACHMENT_UNFIT:
+			refuse_unfit(context, attached, attached->list[i], refused, ret);
 			return RECORD_ATTACHED_REFUSED;
 		case GATE_ATTACHMENT_FAULT:
 			return RECORD_ATTACHED_FAULT;

@@ -24,6 +24,7 @@ enum instance_state {
 struct pool {
 	struct loop *keeper;
 	struct gate *gate;
+	struct log_source log;
 	unsigned n_views; /* the keeper's is number 0 */
 	struct pool_view *views[1 + POOL_LOOPS_MAX];
 	struct pool_instance *instances;

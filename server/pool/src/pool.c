@@ -14,6 +14,7 @@ int pool_new(const struct pool_config *config, struct pool **ret, struct err *er
 		return ERR_SET(err, ERR_NOMEM, "no memory for the pool");
 	pool->keeper = config->keeper;
 	pool->gate = config->gate;
+	pool->log = LOG_SOURCE("pool");
 	pool->n_views = config->n_loops + 1;
 	if (view_new(pool, config->keeper, 0, audit_lane(config->audit, config->n_loops),
 		    &pool->views[0], err) < 0)

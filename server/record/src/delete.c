@@ -34,6 +34,12 @@ static enum store_outcome refuse(struct removal *removal)
 	return STORE_REFUSED;
 }
 
+static enum store_outcome fail(struct removal *removal, const char *why)
+{
+	ERR_SET(&removal->work->job.err, ERR_NOMEM, "%s", why);
+	return STORE_FAULT;
+}
+
 /* The ids of the records whose field points at id: collected before any of them is touched. */
 static enum store_outcome find_pointers(struct removal *removal,
 	const struct record_collection *collection, const struct record_field *field,
@@ -66,7 +72,7 @@ static enum store_outcome find_pointers(struct removal *removal,
 			max = max ? 2 * max : 8;
 			struct bytes *items = arena_alloc(arena, max * sizeof(*items));
 			if (!items)
-				return STORE_FAULT;
+				return fail(removal, "no memory for what points at a record");
 			if (ret->n)
 				memcpy(items, ret->items, ret->n * sizeof(*items));
 			ret->items = items;
@@ -74,7 +80,7 @@ static enum store_outcome find_pointers(struct removal *removal,
 		struct bytes text = store_column_text(stmt, 0);
 		char *copy = arena_copy(arena, text);
 		if (!copy)
-			return STORE_FAULT;
+			return fail(removal, "no memory for what points at a record");
 		ret->items[ret->n++] = (struct bytes){ copy, text.n };
 	}
 }

@@ -119,8 +119,10 @@ enum store_outcome row_find(
 	if (outcome != STORE_OK)
 		return outcome;
 	store_bind_text(stmt, 1, bytes_of(work->id));
-	if (!expr_bind(rule, &work->environment, stmt))
+	if (!expr_bind(rule, &work->environment, stmt)) {
+		ERR_SET(&work->job.err, ERR_NOMEM, "a value of a rule cannot be bound");
 		return STORE_FAULT;
+	}
 	return store_step(stmt, ret);
 }
 

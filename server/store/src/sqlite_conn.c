@@ -292,6 +292,10 @@ void conn_end_job(struct store_conn *conn, struct store_job *job, enum store_out
 	memcpy(job->conflict_columns, conn->conflict_columns, sizeof(job->conflict_columns));
 	if (outcome == STORE_FAULT && job->err.code == ERR_NONE)
 		job->err = conn->err;
+	/* A fault always says something: whoever is given its trace id has to find a line. */
+	if (outcome == STORE_FAULT && job->err.code == ERR_NONE)
+		ERR_SET(&job->err, ERR_STATE, "a job failed without a reason; last was: %s",
+			conn->message[0] ? conn->message : "nothing");
 }
 
 void store_note_conflict(struct store_conn *conn, struct store_job *job)

@@ -122,6 +122,31 @@ static void a_refused_upload_leaves_a_crashed_plugin_to_its_timer(void)
 	CU_ASSERT(reaches("shop", "order-rules", "active"));
 	bed_tenant_script("shop", "ALTER TABLE products RENAME COLUMN stocked TO stock");
 	CU_ASSERT(is_build("1"));
+}
+
+static void an_attached_statement_that_no_longer_fits_is_a_503(void)
+{
+	char words[256];
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 200);
+	/* The hook's own query still fits; the write that it attaches cannot be prepared. */
+	bed_tenant_script("shop", "CREATE TRIGGER broken BEFORE UPDATE ON products "
+				  "BEGIN SELECT gone FROM products; END");
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 503);
+	bed_tenant_script("shop", "DROP TRIGGER broken");
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, 1, words), 200);
+}
+
+static void an_attached_write_that_a_constraint_stops_is_the_hooks_refusal(void)
+{
+	char words[256];
+	int left = (int)bed_stock("shop", CHANG);
+	bed_tenant_script("shop", "CREATE UNIQUE INDEX by_stock ON products(stock)");
+	/* The other product has 10 in stock. */
+	CU_ASSERT_EQUAL(bed_write_line("shop", CHANG, left - 10, words), 400);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "\"quantity\""));
+	CU_ASSERT_PTR_NULL(strstr(words, "unique"));
+	CU_ASSERT_EQUAL(bed_stock("shop", CHANG), left);
+	bed_tenant_script("shop", "DROP INDEX by_stock");
 	bed_stop();
 }
 
@@ -181,6 +206,8 @@ static const struct unit_test tests[] = {
 	UNIT(a_first_upload_that_is_refused_leaves_nothing_listed),
 	UNIT(a_worker_that_dies_while_its_row_is_written_changes_nothing),
 	UNIT(a_refused_upload_leaves_a_crashed_plugin_to_its_timer),
+	UNIT(an_attached_statement_that_no_longer_fits_is_a_503),
+	UNIT(an_attached_write_that_a_constraint_stops_is_the_hooks_refusal),
 	UNIT(a_stop_answers_what_waits_in_a_worker_that_stays),
 	UNIT(a_plugin_whose_manifest_cannot_be_read_guards_every_write),
 	UNIT(a_self_test_that_cannot_begin_has_failed),
