@@ -30,6 +30,7 @@
 #include "err.h"
 #include "http.h"
 #include "loop.h"
+#include "mail.h"
 #include "pool.h"
 #include "tenant.h"
 
@@ -38,8 +39,9 @@ struct api;
 struct api_config {
 	struct loop *const *loops; /* loop i appends to the journal's lane i */
 	unsigned n_loops;
-	struct tenant_catalogue *tenants; /* what hangs on a tenant is its struct record_book */
+	struct tenant_catalogue *tenants; /* what hangs on a tenant is its struct api_house */
 	struct auth *auth;
+	struct mail *mail;
 	struct auth_operators *operators;
 	struct pool *pool;     /* NULL: this server runs no plugins */
 	struct deploy *deploy; /* NULL with it */

@@ -17,6 +17,7 @@
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -121,6 +122,7 @@ enum auth_password_act {
 enum auth_password_outcome {
 	AUTH_PASSWORD_OK,
 	AUTH_PASSWORD_WRONG,
+	AUTH_PASSWORD_GONE, /* it was cancelled while it waited: nothing was hashed */
 	AUTH_PASSWORD_BUSY, /* the lane's queue is full: 503 with Retry-After */
 	AUTH_PASSWORD_FAULT
 };
@@ -136,12 +138,16 @@ struct auth_password {
 	struct auth *auth;
 	struct executor_job job;
 	struct loop_message message;
+	atomic_bool is_cancelled;
 };
 
 /* done is always called, later, from the loop's mailbox. */
 void auth_password_run(struct auth *auth, struct auth_password *password);
+/* Nobody wants the answer any more: a job that still waits for its turn costs nothing. done is
+ * called as always. On its loop, before done. */
+void auth_password_cancel(struct auth_password *password);
 
-/* Whether another sign-in of identity from address may be tried now. False: answer 429 with
+/* Whether another sign-in of an operator from address may be tried now. False: answer 429 with
  * *ret_retry_s. Counts the try. Any thread. */
 bool auth_sign_in_is_allowed(
 	struct auth *auth, struct bytes address, struct bytes identity, unsigned *ret_retry_s);

@@ -54,6 +54,7 @@ struct mail_letter {
 	uint8_t trace_id[ID_TRACE_BYTES];
 	struct bytes from_name, from_address, to_address;
 	struct bytes subject, html;
+	bool is_rehearsal; /* composed, and dropped: what is not sent takes as long as what is */
 };
 
 enum mail_result {

@@ -113,6 +113,9 @@ struct record_call {
 	struct bytes if_none_match;   /* get: 304 when it has the tag of what would be answered */
 	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
 	const struct record_once *once;
+	/* update: when set, only while this still is the record's token key, else 404: what was
+	 * decided over that key must not happen twice. */
+	struct bytes token_key;
 	struct bytes method; /* for @request.method */
 	/* page, perPage, sort, filter, expand, fields, skipTotal, and @request.query.* */
 	const struct record_pair *query;
@@ -176,7 +179,17 @@ void record_collection_create(struct record_call *call);
 void record_collection_update(struct record_call *call);
 void record_collection_delete(struct record_call *call);
 
-/* ---- for auth ---- */
+/* ---- for auth; more is in record_auth.h ---- */
+/* What a token is for: each kind has its own lifetime. */
+enum record_token {
+	RECORD_TOKEN_AUTH,
+	RECORD_TOKEN_FILE,
+	RECORD_TOKEN_VERIFICATION,
+	RECORD_TOKEN_RESET,
+	RECORD_TOKEN_EMAIL_CHANGE,
+	RECORD_TOKENS
+};
+
 enum record_find_result {
 	RECORD_FOUND,
 	RECORD_NO_COLLECTION, /* or it is not one of type auth */
@@ -184,13 +197,17 @@ enum record_find_result {
 	RECORD_UNAVAILABLE /* busy or at fault: 503; see err */
 };
 
-/* An auth record, by id, or (id empty) by identity: its e-mail address. A find by id runs on the
- * loop itself when it can, so that verifying a token costs no thread hop. */
+/* An auth record, by id, or (id empty) by identity: what it holds in one of the fields that its
+ * collection names for that, or in identity_field alone. A find by id runs on the loop itself when
+ * it can, so that verifying a token costs no thread hop. */
 struct record_find_auth {
 	struct record_book *book;
 	struct loop *loop;
 	struct bytes collection; /* name or id */
 	struct bytes identity, id;
+	bool is_address; /* identity is an e-mail address, whatever people sign in with */
+	/* "": any of the collection's; one that is none finds nobody. */
+	struct bytes identity_field;
 	void (*done)(struct record_find_auth *find);
 	void *context;
 
@@ -200,7 +217,9 @@ struct record_find_auth {
 	char collection_id[32], collection_name[64];
 	char email[256];
 	char password_hash[128]; /* "" when none is set */
-	char token_key[64]; /* secret; changes with the password: a token signed over it dies */
+	/* Secret; changes with password and address: a token signed over it dies. */
+	char token_key[64];
+	int64_t lifetime_s[RECORD_TOKENS];
 	struct err err;
 
 	/* the module's own */

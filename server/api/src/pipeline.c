@@ -5,6 +5,9 @@
  */
 #include "internal.h"
 
+#include "keys.h"
+#include "limits.h"
+
 #include "clock.h"
 #include "text_json_writer.h"
 
@@ -107,7 +110,7 @@ static bool may(struct api_request *request)
 
 static void authorise(struct api_request *request)
 {
-	if (may(request))
+	if (may(request) && (!request->key || keys_allow(request)) && limits_allow(request))
 		request->match.route->run(request);
 }
 
@@ -216,9 +219,14 @@ static void authenticate_user(struct api_request *request)
 		auth_token_of_header(http_header(request->http, BYTES("Authorization")));
 	struct auth_claims claims;
 
-	request->book = tenant_hung(request->tenant);
+	request->house = tenant_hung(request->tenant);
+	request->book = request->house->book;
 	if (token.n == 0) {
 		authorise(request);
+		return;
+	}
+	if (auth_key_is_key(token)) {
+		keys_authenticate(request, token, authorise);
 		return;
 	}
 	/* A token that is none, or has expired, makes a guest, as with PocketBase; but one that
@@ -241,6 +249,7 @@ static void authenticate_user(struct api_request *request)
 		return;
 	}
 	request->identity = claims.identity;
+	request->is_refreshable = claims.is_refreshable;
 	request->find->book = request->book;
 	request->find->loop = request_loop(request);
 	request->find->collection = bytes_of(request->identity.collection_id);

@@ -220,12 +220,15 @@ static void on_open(struct tenant_use *use, bool is_open)
 		request_not_open(call->request, &use->err);
 		return;
 	}
-	call->find = (struct record_find_auth){ .book = tenant_hung(use->tenant),
+	call->find = (struct record_find_auth){
+		.book = ((struct api_house *)tenant_hung(use->tenant))->book,
 		.loop = request_loop(call->request),
 		.collection = BYTES("_superusers"),
 		.identity = call->email,
+		.is_address = true,
 		.done = on_found,
-		.context = call };
+		.context = call
+	};
 	record_find_auth(&call->find);
 }
 

@@ -32,7 +32,8 @@ static const struct {
 	[API_TOO_LARGE] = { 413, "TN1413", "The request is larger than this path takes." },
 	[API_BAD_TYPE] = { 415, "TN1415",
 		"This path takes a JSON body (Content-Type: application/json)." },
-	[API_LIMITED] = { 429, "TN1429", "Too many tries; wait for as long as Retry-After says." },
+	[API_LIMITED] = { 429, "TN1429",
+		"Too many requests; wait for as long as Retry-After says." },
 	[API_FAULT] = { 500, "TN1500",
 		"Something went wrong on our side; the trace id leads to the cause." },
 	[API_PLUGIN_CRASHED] = { 502, "TN1502", "The plugin ended before it answered." },
@@ -58,17 +59,23 @@ struct bytes request_actor(struct api_request *request)
 {
 	static const char *const words[] = { [AUTH_USER] = "user", [AUTH_SUPERUSER] = "superuser" };
 	const struct auth_identity *identity = &request->identity;
+	const char *key = request->key ? request->key->id : "";
+	const char *slash = request->key ? "/" : "";
 
-	_Static_assert(sizeof "superuser:/" + AUTH_COLLECTION_MAX + AUTH_RECORD_MAX <=
+	_Static_assert(sizeof "key:/superuser:/" + AUTH_RECORD_MAX + AUTH_COLLECTION_MAX +
+				       AUTH_RECORD_MAX <=
 			       sizeof request->actor,
 		"an actor fits");
 	request->actor[0] = '\0';
 	if (identity->kind == AUTH_OPERATOR)
 		(void)snprintf(
 			request->actor, sizeof request->actor, "operator:%s", identity->record_id);
+	else if (identity->kind == AUTH_SUPERUSER && request->key)
+		(void)snprintf(request->actor, sizeof request->actor, "key:%s", key);
 	else if (identity->kind != AUTH_ANONYMOUS)
-		(void)snprintf(request->actor, sizeof request->actor, "%s:%s/%s",
-			words[identity->kind], identity->collection, identity->record_id);
+		(void)snprintf(request->actor, sizeof request->actor, "%s%s%s%s:%s/%s",
+			request->key ? "key:" : "", key, slash, words[identity->kind],
+			identity->collection, identity->record_id);
 	return bytes_of(request->actor);
 }
 
@@ -162,11 +169,13 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 	http_respond(request->http, &sent);
 }
 
-/* An error body, with up to one header more. */
-static void refuse(struct api_request *request, unsigned status, const char *code,
-	const char *message, struct bytes data, const struct http_header *more)
+#define MORE_HEADERS 4
+
+/* An error body, with a few headers more. */
+static void refuse_more(struct api_request *request, unsigned status, const char *code,
+	const char *message, struct bytes data, const struct http_header *more, size_t n_more)
 {
-	struct http_header headers[4] = {
+	struct http_header headers[3 + MORE_HEADERS] = {
 		{ BYTES("Content-Type"), BYTES("application/json") },
 		{ BYTES("X-Content-Type-Options"), BYTES("nosniff") },
 		{ BYTES("Cache-Control"), BYTES("no-store") },
@@ -176,8 +185,8 @@ static void refuse(struct api_request *request, unsigned status, const char *cod
 
 	bytes_buf_init(&body, ERROR_MAX);
 	error_body(request, status, code, message, data, &body);
-	if (more)
-		headers[n_headers++] = *more;
+	for (size_t i = 0; i < n_more; i++)
+		headers[n_headers++] = more[i];
 	if (status == 401 || status == 403)
 		request->decision = AUDIT_DENIED;
 	if (!request->reason.p)
@@ -188,6 +197,27 @@ static void refuse(struct api_request *request, unsigned status, const char *cod
 		.body = bytes_buf_view(&body),
 		.body_kind = body.p ? HTTP_BODY_FREE : HTTP_BODY_COPY };
 	request_answer(request, &answer);
+}
+
+static void refuse(struct api_request *request, unsigned status, const char *code,
+	const char *message, struct bytes data, const struct http_header *more)
+{
+	refuse_more(request, status, code, message, data, more, more ? 1 : 0);
+}
+
+void request_refuse_limited(struct api_request *request, uint32_t limit, uint32_t remaining,
+	uint32_t reset_s, uint32_t retry_s)
+{
+	struct arena *arena = request->arena;
+	const struct http_header headers[MORE_HEADERS] = {
+		{ BYTES("Retry-After"), arena_printf(arena, "%u", retry_s ? retry_s : 1) },
+		{ BYTES("RateLimit-Limit"), arena_printf(arena, "%u", limit) },
+		{ BYTES("RateLimit-Remaining"), arena_printf(arena, "%u", remaining) },
+		{ BYTES("RateLimit-Reset"), arena_printf(arena, "%u", reset_s) },
+	};
+
+	refuse_more(request, errors[API_LIMITED].status, errors[API_LIMITED].code,
+		errors[API_LIMITED].message, (struct bytes){ 0 }, headers, MORE_HEADERS);
 }
 
 void request_refuse_with(

@@ -5,6 +5,8 @@
 #define API_REQUEST_H
 
 #include "api.h"
+#include "api_house.h"
+#include "auth_key.h"
 #include "metrics.h"
 #include "record.h"
 #include "route.h"
@@ -49,11 +51,14 @@ struct api_request {
 	struct tenant *tenant;
 	struct tenant_use use;
 	bool is_using;
-	struct record_book *book; /* while is_using */
+	struct api_house *house;  /* while is_using */
+	struct record_book *book; /* of the house */
 
 	struct auth_identity identity;
 	struct auth_session session;   /* of an operator who came with a cookie */
 	struct record_find_auth *find; /* while a token is being checked */
+	struct auth_key_find *key;     /* of a request that an API key signed; else NULL */
+	bool is_refreshable;           /* the token may be exchanged for a fresh one */
 	void *context;                 /* of the route's function */
 
 	/* For the audit record. */
@@ -81,6 +86,9 @@ void request_refuse_with(
 /* As request_refuse, with Retry-After. */
 void request_refuse_later(
 	struct api_request *request, enum api_error error, const char *message, unsigned retry_s);
+/* 429 with what is left of a bucket, in RateLimit-* and Retry-After. */
+void request_refuse_limited(struct api_request *request, uint32_t limit, uint32_t remaining,
+	uint32_t reset_s, uint32_t retry_s);
 /* 405 with these methods in Allow: "GET, POST". */
 void request_refuse_method(struct api_request *request, struct bytes allowed);
 /* A fault of ours: logs it, answers 500. */

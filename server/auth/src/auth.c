@@ -27,7 +27,8 @@ int auth_new(const struct auth_config *config, struct auth **ret, struct err *er
 		free(auth);
 		return -1;
 	}
-	(void)pthread_mutex_init(&auth->limit_lock, NULL);
+	for (size_t i = 0; i < LIMIT_SHARDS; i++)
+		(void)pthread_mutex_init(&auth->limits[i].lock, NULL);
 	*ret = auth;
 	return 0;
 }
@@ -36,7 +37,8 @@ void auth_free(struct auth *auth)
 {
 	if (!auth)
 		return;
-	(void)pthread_mutex_destroy(&auth->limit_lock);
+	for (size_t i = 0; i < LIMIT_SHARDS; i++)
+		(void)pthread_mutex_destroy(&auth->limits[i].lock);
 	explicit_bzero(auth->secret, sizeof auth->secret);
 	free(auth);
 }

@@ -5,26 +5,30 @@
 #define AUTH_INTERNAL_H
 
 #include "auth.h"
+#include "auth_limit.h"
 
 #include <pthread.h>
 
 #define SECRET_BYTES 32
 
-/* Tries per minute for one pair of address and identity. A slot forgets when another pair takes it,
- * which lets a few tries more, never fewer, through. */
-#define LIMIT_SLOTS 4096
+#define LIMIT_SHARDS 64
+#define LIMIT_SLOTS  256 /* of a shard, in sets of LIMIT_WAYS */
+#define LIMIT_WAYS   4
 
 struct limit_slot {
-	uint64_t pair; /* keyed hash of address and identity */
-	uint64_t at_ns;
-	uint32_t tries_left_milli; /* thousandths of a try */
+	uint64_t key;     /* keyed hash of what is limited; 0: never used */
+	uint64_t full_ns; /* when the bucket will be full again */
+};
+
+struct limit_shard {
+	pthread_mutex_t lock;
+	struct limit_slot slots[LIMIT_SLOTS];
 };
 
 struct auth {
 	struct auth_config config;
 	uint8_t secret[SECRET_BYTES];
-	pthread_mutex_t limit_lock;
-	struct limit_slot limits[LIMIT_SLOTS];
+	struct limit_shard limits[LIMIT_SHARDS];
 };
 
 #endif

@@ -169,6 +169,7 @@ static void on_checked(struct auth_password *check)
 	case AUTH_PASSWORD_WRONG:
 		finish(request, AUTH_OPERATOR_WRONG);
 		break;
+	case AUTH_PASSWORD_GONE: /* never cancelled */
 	case AUTH_PASSWORD_BUSY:
 		finish(request, AUTH_OPERATOR_BUSY);
 		break;

@@ -43,6 +43,10 @@ static void run(struct executor_job *job)
 		(struct auth_password *)((char *)job - offsetof(struct auth_password, job));
 	enum auth_password_outcome outcome;
 
+	if (atomic_load_explicit(&password->is_cancelled, memory_order_relaxed)) {
+		finish(password, AUTH_PASSWORD_GONE);
+		return;
+	}
 	if (password->act == AUTH_PASSWORD_CHECK)
 		outcome = check(password);
 	else
@@ -55,6 +59,7 @@ static void run(struct executor_job *job)
 void auth_password_run(struct auth *auth, struct auth_password *password)
 {
 	password->auth = auth;
+	atomic_init(&password->is_cancelled, false);
 	/* No account of ours can have such a password: the answer costs nothing and tells nothing.
 	 */
 	if (password->password.n > PASSWORD_MAX) {
@@ -65,4 +70,9 @@ void auth_password_run(struct auth *auth, struct auth_password *password)
 	if (executor_submit(auth->config.executor, EXECUTOR_PASSWORD, &password->job) !=
 		EXECUTOR_OK)
 		finish(password, AUTH_PASSWORD_BUSY);
+}
+
+void auth_password_cancel(struct auth_password *password)
+{
+	atomic_store_explicit(&password->is_cancelled, true, memory_order_relaxed);
 }

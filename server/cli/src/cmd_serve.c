@@ -25,6 +25,7 @@ enum {
 	OPTION_DEMO,
 	OPTION_LOG_LEVEL,
 	OPTION_EGRESS_ALLOW,
+	OPTION_MAIL_ALLOW,
 	OPTION_ALLOW_MISSING,
 	OPTIONS
 };
@@ -167,6 +168,10 @@ int command_serve(int argc, char **argv)
 			"private networks that plugins' upstreams may be in: \"10.1.0.0/16:443 "
 			"...\"",
 			NULL },
+		[OPTION_MAIL_ALLOW] = { "--mail-allow", "NETS",
+			"private networks that tenants' mail servers may be in: "
+			"\"10.2.0.5/32:587 ...\"",
+			NULL },
 		[OPTION_ALLOW_MISSING] = { "--allow-missing", "LAYERS",
 			"sandbox layers that this machine may lack, as \"cgroup\"; never the ones "
 			"that hold",
@@ -190,6 +195,7 @@ int command_serve(int argc, char **argv)
 		.data_folder = options[OPTION_DATA].value,
 		.address = address,
 		.egress_allow = options[OPTION_EGRESS_ALLOW].value,
+		.mail_allow = options[OPTION_MAIL_ALLOW].value,
 	};
 	if (!parse_listen(options[OPTION_LISTEN].value, address, &config.port)) {
 		fprintf(stderr, "tenon: --listen takes ADDRESS:PORT, as " DEFAULT_LISTEN

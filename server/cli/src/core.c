@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include "api.h"
+#include "api_house.h"
 #include "audit.h"
 #include "auth.h"
 #include "client.h"
@@ -13,6 +14,7 @@
 #include "inspect.h"
 #include "log.h"
 #include "loop.h"
+#include "mail.h"
 #include "migrate.h"
 #include "pool_hooks.h"
 #include "record.h"
@@ -67,8 +69,12 @@ struct core {
 	struct auth_operators *operators;
 	struct tenant_catalogue *tenants;
 	struct egress *egress;
-	struct egress_range ranges[RANGES_MAX];
+	struct egress_range ranges[RANGES_MAX]; /* for plugins */
 	size_t n_ranges;
+	struct egress_range mail_ranges[RANGES_MAX]; /* for mail servers */
+	size_t n_mail_ranges;
+	struct vault vault;
+	struct mail *mail;
 	struct gate *gate;
 	struct deploy *deploy;
 	struct record_hooks hooks; /* of deploy's pool */
@@ -78,41 +84,42 @@ struct core {
 	bool is_stuck; /* a call did not end: what it uses must not be freed */
 };
 
-/* ---- a tenant's database, wired to its book of collections ---- */
+/* ---- a tenant's database, wired to what hangs on it ---- */
 
-static int open_book(void *context, struct tenant *tenant, const char *path,
+static int open_house(void *context, struct tenant *tenant, const char *path,
 	struct store **ret_store, void **ret_hung, struct err *err)
 {
 	struct core *core = context;
-	struct record_boot boot = { 0 };
-	struct record_book *book = NULL;
+	struct api_house_boot boot = { .config = { .vault = &core->vault,
+					       .tenant = bytes_of(tenant_name(tenant)) } };
+	struct api_house *house = NULL;
 	const struct store_config store_config = { .path = path,
 		.n_loops = core->n_loops,
 		.n_readers = core->n_readers,
 		.write_queue_limit = WRITE_QUEUE_LIMIT,
-		.on_open = record_on_open,
+		.on_open = api_house_on_open,
 		.on_open_context = &boot };
 
-	if (store_open(&store_config, core->executor, ret_store, err) < 0)
+	if (store_open(&store_config, core->executor, ret_store, err) < 0) {
+		api_house_boot_fini(&boot);
 		return -1;
-	const struct record_config record_config = { .store = *ret_store,
-		.executor = core->executor,
-		.boot = &boot,
+	}
+	const struct record_config record_config = { .executor = core->executor,
 		.tenant = bytes_of(tenant_name(tenant)),
 		.hooks = core->deploy ? &core->hooks : NULL };
-	if (record_book_new(&record_config, &book, err) < 0) {
-		record_boot_fini(&boot);
+	if (api_house_new(&record_config, *ret_store, &boot, &house, err) < 0) {
+		api_house_boot_fini(&boot);
 		store_close(*ret_store);
 		return -1;
 	}
-	*ret_hung = book;
+	*ret_hung = house;
 	return 0;
 }
 
-static void close_book(void *context, struct store *store, void *hung)
+static void close_house(void *context, struct store *store, void *hung)
 {
 	(void)context;
-	record_book_free(hung);
+	api_house_free(hung);
 	store_close(store);
 }
 
@@ -200,6 +207,9 @@ static int open_data(struct core *core, struct err *err)
 	if (store_open(&store_config, core->executor, &core->control, err) < 0)
 		return -1;
 
+	(void)snprintf(key, sizeof key, "%s/keys/settings.key", core->data_folder);
+	if (vault_open(key, &core->vault, err) < 0)
+		return -1;
 	(void)snprintf(folder, sizeof folder, "%s/keys", core->data_folder);
 	const struct auth_config auth_config = { .keys_folder = folder,
 		.executor = core->executor };
@@ -210,16 +220,17 @@ static int open_data(struct core *core, struct err *err)
 	const struct tenant_config tenant_config = { .data_folder = core->data_folder,
 		.control = core->control,
 		.executor = core->executor,
-		.on_open = open_book,
-		.on_close = close_book,
+		.on_open = open_house,
+		.on_close = close_house,
 		.context = core };
 	return tenant_catalogue_open(&tenant_config, &core->tenants, err);
 }
 
 /* "ADDRESS/BITS:PORT ..." as egress takes it. */
-static int parse_ranges(struct core *core, struct err *err)
+static int parse_ranges(
+	const char *text, struct egress_range *ranges, size_t *ret_n, struct err *err)
 {
-	struct bytes rest = bytes_of(core->config.egress_allow);
+	struct bytes rest = bytes_of(text);
 
 	while (rest.n > 0) {
 		const char *space = memchr(rest.p, ' ', rest.n);
@@ -229,22 +240,31 @@ static int parse_ranges(struct core *core, struct err *err)
 			rest = (struct bytes){ rest.p + 1, rest.n - 1 };
 		if (word.n == 0)
 			continue;
-		if (core->n_ranges == RANGES_MAX ||
-			!egress_range_parse(word, &core->ranges[core->n_ranges]))
+		if (*ret_n == RANGES_MAX || !egress_range_parse(word, &ranges[*ret_n]))
 			return ERR_SET(err, ERR_INVALID,
 				"'%.*s' is no network that can be allowed; write it as "
 				"10.1.0.0/16:443 (at most %d)",
 				(int)word.n, word.p, RANGES_MAX);
-		core->n_ranges++;
+		(*ret_n)++;
 	}
 	return 0;
+}
+
+static int open_mail(struct core *core, struct err *err)
+{
+	if (parse_ranges(core->config.mail_allow, core->mail_ranges, &core->n_mail_ranges, err) < 0)
+		return -1;
+	const struct mail_config config = { .allowed = core->mail_ranges,
+		.n_allowed = core->n_mail_ranges };
+	return mail_open(&config, &core->mail, err);
 }
 
 static int open_gate(struct core *core, struct err *err)
 {
 	const struct egress_options options = { 0 };
 
-	if (parse_ranges(core, err) < 0 || egress_new(&options, &core->egress, err) < 0)
+	if (parse_ranges(core->config.egress_allow, core->ranges, &core->n_ranges, err) < 0 ||
+		egress_new(&options, &core->egress, err) < 0)
 		return -1;
 	const struct gate_config config = { .egress = core->egress,
 		.audit = core->audit,
@@ -293,6 +313,7 @@ static int open_listener(struct core *core, struct err *err)
 		.n_loops = core->n_loops,
 		.tenants = core->tenants,
 		.auth = core->auth,
+		.mail = core->mail,
 		.operators = core->operators,
 		.pool = core->deploy ? deploy_pool(core->deploy) : NULL,
 		.deploy = core->deploy,
@@ -332,8 +353,8 @@ int core_open(const struct core_config *config, struct core **ret, struct err *e
 	id_random(&ids, random, sizeof random);
 	bytes_hex((struct bytes){ (const char *)random, sizeof random }, core->token);
 	if (open_folders(core, err) < 0 || open_threads(core, err) < 0 ||
-		open_data(core, err) < 0 || open_plugins(core, err) < 0 ||
-		open_listener(core, err) < 0)
+		open_data(core, err) < 0 || open_mail(core, err) < 0 ||
+		open_plugins(core, err) < 0 || open_listener(core, err) < 0)
 		return -1;
 	*ret = core;
 	core = NULL; /* handed over */
@@ -507,6 +528,8 @@ void core_close(struct core *core)
 	api_free(core->api);
 	deploy_free(core->deploy);
 	tenant_catalogue_close(core->tenants);
+	mail_close(core->mail);
+	vault_fini(&core->vault);
 	auth_operators_close(core->operators);
 	auth_free(core->auth);
 	store_close(core->control);

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "mail_message.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -281,6 +282,7 @@ enum mail_result mail_post(struct mail *mail, const struct mail_server *server,
 	struct letter *letter = make_letter(mail, server, from, wait);
 	unsigned n_of_tenant = 0;
 
+	assert(!from->is_rehearsal || !wait);
 	if (!letter)
 		return MAIL_INVALID;
 	pthread_mutex_lock(&mail->lock);
@@ -288,14 +290,16 @@ enum mail_result mail_post(struct mail *mail, const struct mail_server *server,
 		n_of_tenant += strcmp(at->tenant, letter->tenant) == 0;
 	bool is_full = mail->n_letters >= QUEUE_MAX || n_of_tenant >= TENANT_MAX ||
 		       atomic_load(&mail->is_ending);
-	if (!is_full) {
+	if (!is_full && !from->is_rehearsal) {
 		*mail->last = letter;
 		mail->last = &letter->next;
 		mail->n_letters++;
 		(void)pthread_cond_signal(&mail->changed);
 	}
 	pthread_mutex_unlock(&mail->lock);
-	if (!is_full)
+	if (from->is_rehearsal)
+		letter_free(letter);
+	if (!is_full || from->is_rehearsal)
 		return MAIL_QUEUED;
 	log_write(LOG_WARN, &mail->log, from->trace_id, "a letter was not sent",
 		LOG_FIELDS(log_text("tenant", from->tenant),

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "change.h"
+#include "auth_options.h"
 
 #define SCRIPT_MAX (256u << 10)
 
@@ -99,6 +99,8 @@ enum store_outcome collection_insert(
 	bytes_buf_append_string(&script, ") STRICT;");
 	add_indexes(&script, &change->indexes);
 	enum store_outcome outcome = run(conn, &script);
+	if (outcome == STORE_OK)
+		outcome = auth_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
@@ -208,6 +210,8 @@ enum store_outcome collection_alter(struct store_conn *conn, const struct record
 	enum store_outcome outcome = drop_indexes(conn, old);
 	if (outcome == STORE_OK)
 		outcome = run(conn, &script);
+	if (outcome == STORE_OK)
+		outcome = auth_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
@@ -226,6 +230,8 @@ enum store_outcome collection_drop(
 	bytes_buf_appendf(
 		&script, "DROP TABLE %.*s;", (int)collection->table.n, collection->table.p);
 	enum store_outcome outcome = run(conn, &script);
+	if (outcome == STORE_OK)
+		outcome = auth_options_drop(conn, collection->id);
 	if (outcome == STORE_OK)
 		outcome = store_prepare(conn, BYTES("DELETE FROM _collections WHERE id=?1"), &stmt);
 	if (outcome != STORE_OK)

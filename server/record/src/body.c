@@ -39,17 +39,6 @@ void body_ignore(struct record_work *work, struct bytes name)
 	bytes_buf_append(out, name);
 }
 
-/* What only a superuser may set in an auth record: else anybody could verify himself, or take
- * another address without proving that it is his. */
-static bool is_guarded(const struct record_work *work, const struct record_field *field)
-{
-	if (work_is_superuser(work) || !work->collection->is_auth || !field->is_system)
-		return false;
-	bool is_update = work->action == RECORD_UPDATE;
-	return bytes_eq_string(field->name, "verified") ||
-	       (is_update && bytes_eq_string(field->name, "email"));
-}
-
 enum modifier { MODIFY_SET, MODIFY_APPEND, MODIFY_PREPEND, MODIFY_REMOVE };
 
 bool body_has_modifiers(const struct record_field *field)
@@ -176,7 +165,7 @@ static bool take_member(
 		return true;
 	}
 	if (!field || field->is_secret || field->type == FIELD_AUTODATE ||
-		(field->is_hidden && !work_is_superuser(work)) || is_guarded(work, field)) {
+		(field->is_hidden && !work_is_superuser(work))) {
 		body_ignore(work, name);
 		return true;
 	}
@@ -238,7 +227,9 @@ void body_check_password(struct record_work *work, struct bytes confirm, bool is
 	else if (!bytes_eq(confirm, work->password))
 		problems_add(&work->problems, BYTES("passwordConfirm"),
 			"validation_values_mismatch", "Values don't match.");
-	if (!is_create && !work_is_superuser(work) && !work->old_password.n)
+	/* Who may manage the account needs none; that is looked at together with the old one. */
+	bool is_own = work->collection->rules[RULE_MANAGE].is_null;
+	if (!is_create && is_own && !work_is_superuser(work) && !work->old_password.n)
 		problems_add(&work->problems, BYTES("oldPassword"), "validation_required",
 			"Missing required value.");
 }

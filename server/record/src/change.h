@@ -22,6 +22,7 @@ struct change {
 	struct record_field *fields;
 	size_t n_fields;
 	struct bytes_list indexes; /* each as we write it, from names that were checked */
+	struct auth_options *auth; /* of type auth; NULL: as they are by default */
 };
 
 extern const char *const change_rule_names[RULES];

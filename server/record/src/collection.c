@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "change.h"
+#include "auth_options.h"
 #include "field_rule.h"
 
 static struct record_work *work_of(struct store_job *job)
@@ -86,7 +86,9 @@ void record_collection_get(struct record_call *call)
 static bool check_result(struct record_work *work, const struct record_collection *collection)
 {
 	problems_init(&work->problems, &work->call->answer);
-	for (int i = 0; i < RULES; i++) {
+	static const char *const names[RULE_SLOTS] = { "listRule", "viewRule", "createRule",
+		"updateRule", "deleteRule", "authRule", "manageRule" };
+	for (int i = 0; i < RULE_SLOTS; i++) {
 		const struct expr_node *tree;
 		struct expr_sql sql;
 		struct expr_error error;
@@ -96,9 +98,8 @@ static bool check_result(struct record_work *work, const struct record_collectio
 			result = expr_compile(tree, &work->new_schema->rules.expr, collection,
 				BYTES("t"), RULE_PARAM, work->call->arena, &sql, &error);
 		if (result == EXPR_INVALID)
-			problems_add(&work->problems, bytes_of(change_rule_names[i]),
-				"validation_invalid_rule", "Invalid rule: %s (at byte %zu)",
-				error.message, error.offset);
+			problems_add(&work->problems, bytes_of(names[i]), "validation_invalid_rule",
+				"Invalid rule: %s (at byte %zu)", error.message, error.offset);
 	}
 	for (size_t i = 0; i < collection->n_fields; i++)
 		if (collection->fields[i].type == FIELD_RELATION && !collection->fields[i].target) {
@@ -222,7 +223,8 @@ static void start_change(struct record_work *work)
 		change_check_name(work, change);
 		change_check_duplicates(work, change);
 		change_settle_indexes(work, change);
-		is_done = change_add_system_indexes(change, call->arena);
+		is_done = change_add_system_indexes(change, call->arena) &&
+			  auth_options_settle(work, change);
 	}
 	if (!is_done) {
 		bytes_buf_clear(&call->answer);

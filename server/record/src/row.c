@@ -180,7 +180,7 @@ enum store_outcome row_update(struct record_work *work, struct store_conn *conn)
 	bytes_buf_appendf(&sql, "UPDATE %.*s SET ", (int)collection->table.n, collection->table.p);
 	for (size_t i = 0; i < collection->n_fields; i++) {
 		const struct record_field *field = &collection->fields[i];
-		bool is_set = field->is_secret ? work->has_password : work->values[i].is_set;
+		bool is_set = account_is_set(work, i);
 		if (is_set && !field->is_primary)
 			bytes_buf_appendf(&sql, "%s%.*s=?%d", n > 1 ? "," : "",
 				(int)field->column.n, field->column.p, n + 1);
@@ -196,7 +196,7 @@ enum store_outcome row_update(struct record_work *work, struct store_conn *conn)
 	n = 1;
 	for (size_t i = 0; i < collection->n_fields; i++) {
 		const struct record_field *field = &collection->fields[i];
-		bool is_set = field->is_secret ? work->has_password : work->values[i].is_set;
+		bool is_set = account_is_set(work, i);
 		if (is_set && !field->is_primary)
 			row_bind_field(work, i, stmt, ++n);
 	}

@@ -3,6 +3,7 @@
  */
 #include "schema.h"
 
+#include "auth_options.h"
 #include "field_rule.h"
 #include "hash.h"
 
@@ -164,7 +165,7 @@ static bool compile_rules(struct record_schema *schema, struct record_collection
 {
 	if (!field_rules_compile(schema, collection))
 		return false;
-	for (int i = 0; i < RULES; i++) {
+	for (int i = 0; i < RULE_SLOTS; i++) {
 		struct record_rule *rule = &collection->rules[i];
 		const struct expr_node *tree;
 		struct expr_error error;
@@ -269,7 +270,7 @@ int schema_load(struct store_conn *conn, struct record_schema **ret, struct err 
 	atomic_init(&schema->n_refs, 1);
 	if (arena_new(SCHEMA_MAX, &schema->arena, err) < 0)
 		return -1;
-	if (read_all(conn, schema, err) < 0)
+	if (read_all(conn, schema, err) < 0 || auth_options_load(conn, schema, err) < 0)
 		return -1;
 	link_relations(schema);
 	bool is_done = names_init(schema);
@@ -336,6 +337,8 @@ void collection_write(struct text_json_writer *writer, const struct record_colle
 	text_json_end_array(writer);
 	text_json_write_key(writer, BYTES("system"));
 	text_json_write_bool(writer, collection->is_system);
+	if (collection->is_auth)
+		auth_options_write(writer, collection);
 	write_member(writer, "created", collection->created);
 	write_member(writer, "updated", collection->updated);
 	text_json_end_object(writer);

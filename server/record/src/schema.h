@@ -75,7 +75,18 @@ struct record_field {
 	int read_column;              /* in client_columns: whether read_rule holds */
 };
 
-enum rule { RULE_LIST, RULE_VIEW, RULE_CREATE, RULE_UPDATE, RULE_DELETE, RULES };
+/* The first five every collection has; the others are options of auth collections. */
+enum rule {
+	RULE_LIST,
+	RULE_VIEW,
+	RULE_CREATE,
+	RULE_UPDATE,
+	RULE_DELETE,
+	RULES,
+	RULE_AUTH = RULES,
+	RULE_MANAGE,
+	RULE_SLOTS
+};
 
 /* What one column, or a constant, adds to a record's JSON. */
 struct out_item {
@@ -88,7 +99,8 @@ struct out_item {
 struct record_collection {
 	struct bytes id, name, table; /* table is the name, quoted */
 	bool is_auth, is_view, is_system, is_superusers;
-	struct record_rule rules[RULES];
+	struct record_rule rules[RULE_SLOTS];
+	const struct auth_options *auth; /* of an auth collection; else NULL */
 	struct record_field *fields;
 	size_t n_fields;
 	struct bytes_list indexes;

@@ -78,6 +78,9 @@ struct record_work {
 	enum record_action action;
 	enum store_outcome (*run_write)(struct store_job *job, struct store_conn *conn);
 	void (*done_write)(struct store_job *job);
+	bool needs_old;   /* the old password is asked for */
+	bool can_manage;  /* the account: no old password is asked for */
+	bool has_new_key; /* the address changes: so does the token key */
 	struct record_hook_call hook;
 	/* As the hook was asked about it. hook_old is what an update or a delete found: when the
 	 * row has moved on since, the hook is asked again. */

@@ -53,9 +53,9 @@ static void run_password(struct executor_job *job)
 		(struct record_work *)(void *)((char *)job -
 					       offsetof(struct record_work, password_job));
 	struct err *err = &work->job.err;
-	bool is_right = true;
+	bool is_right = false;
 	*err = (struct err){ 0 };
-	if (work->old_hash[0] &&
+	if (work->needs_old &&
 		password_check(bytes_of(work->old_hash), work->old_password, &is_right, err) == 0)
 		work->is_password_wrong = !is_right;
 	if (err->code == ERR_NONE && !work->is_password_wrong)
@@ -90,6 +90,8 @@ enum store_outcome write_create_row(struct record_work *work, struct store_conn 
 		outcome = row_insert(work, conn);
 	if (outcome == STORE_OK)
 		outcome = changes_end(work, conn, note);
+	if (outcome == STORE_OK)
+		outcome = account_check(work, conn, true);
 	if (outcome == STORE_OK)
 		outcome = row_meets_rule(work, conn, RULE_CREATE, &is_met);
 	if (outcome == STORE_OK && !is_met) {
@@ -230,6 +232,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
 	if (outcome == STORE_OK)
+		outcome = account_check_key(work, conn);
+	if (outcome == STORE_OK)
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_load(work, conn);
@@ -237,6 +241,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 		outcome = field_rules_ask(work, conn);
 	if (outcome == STORE_OK)
 		outcome = write_work_out(work);
+	if (outcome == STORE_OK)
+		outcome = account_check(work, conn, false);
 	if (outcome == STORE_OK)
 		outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
@@ -282,6 +288,8 @@ static enum store_outcome run_old_hash(struct store_job *job, struct store_conn 
 	bool is_met, found = false;
 	char sql[160];
 	enum store_outcome outcome = row_meets_rule(work, conn, RULE_UPDATE, &is_met);
+	if (outcome == STORE_OK && is_met)
+		outcome = account_may_manage(work, conn, &work->can_manage);
 	if (outcome != STORE_OK || !is_met)
 		return outcome == STORE_OK ? STORE_REFUSED : outcome;
 	int n = snprintf(sql, sizeof(sql), "SELECT \"_password_hash\" FROM %.*s WHERE \"id\"=?1",
@@ -306,12 +314,18 @@ static void done_old_hash(struct store_job *job)
 		work_answer(work, 404, "The requested resource wasn't found.");
 		return;
 	}
+	work->needs_old = !work->can_manage;
+	if (work->needs_old && !work->old_password.n) {
+		problems_add(&work->problems, BYTES("oldPassword"), "validation_required",
+			"Missing required value.");
+		work_answer_problems(work, "Failed to update record.");
+		return;
+	}
 	start_password(work);
 }
 
 static void start_new_password(struct record_work *work)
 {
-	write_draw_token_key(work);
 	if (work_is_superuser(work)) {
 		start_password(work);
 		return;
@@ -347,6 +361,8 @@ void record_update(struct record_call *call)
 		work_answer_problems(work, "Failed to update record.");
 		return;
 	}
+	if (work->collection->is_auth)
+		write_draw_token_key(work);
 	work->run_write = run_update;
 	work->done_write = done_write;
 	if (work->has_password && body_password_field(work->collection))

@@ -74,4 +74,15 @@ enum store_outcome row_answer(struct record_work *work, struct store_conn *conn)
  * them is not for this viewer's eyes. */
 void row_note_conflict(struct record_work *work);
 
+/* ---- account.c: what is particular to auth records; on the writer's connection ---- */
+/* Whether the viewer may do with the account what else only its owner does with his password. */
+enum store_outcome account_may_manage(struct record_work *work, struct store_conn *conn, bool *ret);
+/* Adds problems when somebody who may not manage the account sets its address or says that it is
+ * verified; notes when the address changes. After the insert of a create, before an update. */
+enum store_outcome account_check(struct record_work *work, struct store_conn *conn, bool is_create);
+/* Refuses when the call was made over a token key that the record has no more. */
+enum store_outcome account_check_key(struct record_work *work, struct store_conn *conn);
+/* Whether an update sets the i-th field: the token key with a new password or address. */
+bool account_is_set(const struct record_work *work, size_t i);
+
 #endif
