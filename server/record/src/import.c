@@ -177,6 +177,8 @@ static enum store_outcome update_row(struct record_work *work, struct store_conn
 	if (work->problems.n)
 		return row_refuse(work, 0, NULL);
 	bytes_buf_clear(&work->call->ignored);
+	if (work->collection->is_auth)
+		write_draw_token_key(work); /* for a new address */
 	return write_update_row(work, conn);
 }
 
