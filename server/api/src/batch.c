@@ -121,6 +121,8 @@ static bool take_headers(struct bytes json, const struct record_call *outer, str
 			continue;
 		if (bytes_eq_string(pairs[n].name, "tenon_strict"))
 			call->is_strict = bytes_eq_string(value, "1");
+		if (bytes_eq_string(pairs[n].name, "if_match"))
+			call->if_match = value;
 		pairs[n++].value = value;
 	}
 	call->headers = pairs;

@@ -112,6 +112,8 @@ static enum store_outcome begin_run(struct record_work *work, struct store_conn 
 static enum store_outcome end_run(struct record_work *work, struct store_conn *conn)
 {
 	enum store_outcome outcome = row_answer(work, conn);
+	if (outcome == STORE_OK)
+		match_note(work);
 	return outcome == STORE_OK ? once_keep(work, work->call->once, conn, 200,
 					     bytes_buf_view(&work->call->answer))
 				   : outcome;
@@ -233,6 +235,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 	}
 	if (outcome == STORE_OK)
 		outcome = account_check_key(work, conn);
+	if (outcome == STORE_OK)
+		outcome = match_check(work, conn);
 	if (outcome == STORE_OK)
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
