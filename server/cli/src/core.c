@@ -183,6 +183,18 @@ static int open_threads(struct core *core, struct err *err)
 	return 0;
 }
 
+/* One lost tenant keeps no other from being served, but the operator has to know at once. */
+static bool check_tenant(struct tenant *tenant, void *context)
+{
+	struct core *core = context;
+	struct err err = { 0 };
+
+	if (tenant_check_database(tenant, &err) < 0)
+		log_write(LOG_ERROR, &core->log, NULL, err.message,
+			LOG_FIELDS(log_string("tenant", tenant_name(tenant))));
+	return true;
+}
+
 static int open_data(struct core *core, struct err *err)
 {
 	char folder[PATH_MAX + 32], key[PATH_MAX + 32];
@@ -223,7 +235,10 @@ static int open_data(struct core *core, struct err *err)
 		.on_open = open_house,
 		.on_close = close_house,
 		.context = core };
-	return tenant_catalogue_open(&tenant_config, &core->tenants, err);
+	if (tenant_catalogue_open(&tenant_config, &core->tenants, err) < 0)
+		return -1;
+	tenant_each(core->tenants, check_tenant, core);
+	return 0;
 }
 
 /* "ADDRESS/BITS:PORT ..." as egress takes it. */
