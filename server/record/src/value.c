@@ -246,6 +246,17 @@ static bool to_date(struct bytes text, struct arena *arena, struct bytes *ret)
 	return out;
 }
 
+/* A string that spells an array, an object, a number, true, false or null is that, so that forms
+ * and JSON bodies can say the same; one in quotation marks of its own is the string in them. */
+static struct bytes spelled_json(struct bytes text, struct bytes json)
+{
+	static const char starts[] = "[{\"-0123456789tfn";
+	bool may_be = text.n && memchr(starts, text.p[0], sizeof(starts) - 1);
+	if (may_be && text_json_check(text, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID)
+		return text;
+	return json;
+}
+
 bool value_parse(
 	const struct record_field *field, struct bytes json, struct arena *arena, struct value *ret)
 {
@@ -272,7 +283,8 @@ bool value_parse(
 		return to_items(json, arena, ret) && value_set_items(field, ret, arena);
 	case FIELD_JSON:
 		ret->is_null = token.type == TEXT_JSON_NULL;
-		ret->text = json;
+		ret->text = token.type == TEXT_JSON_STRING ? spelled_json(text, json) : json;
+		ret->is_null |= bytes_eq_string(ret->text, "null");
 		return true;
 	default:
 		ret->text = text;

@@ -24,9 +24,18 @@ const rewrites = [
 		reason: "0.22 looks at a new record's id before all other fields, with codes of its own",
 		rewrite(what, tenon, pocketbase) {
 			const code = pocketbase[1]?.id;
-			if (what.method !== "POST" || pocketbase[0] !== 400 || !tenon[1]?.id) return false;
-			if (!["validation_length_invalid", "validation_invalid_id", "validation_invalid_format"].includes(code)) return false;
+			if (what.method !== "POST" || pocketbase[0] !== 400 || tenon[0] !== 400) return false;
+			if (code !== "validation_length_invalid" && code !== "validation_invalid_id") return false;
 			pocketbase[1] = tenon[1];
+			return true;
+		},
+	},
+	{
+		reason: "0.22 takes capital letters in an id; since 0.23 its pattern is ^[a-z0-9]+$",
+		rewrite(what, tenon, pocketbase) {
+			if (what.method !== "POST" || !/[A-Z]/.test(what.body.id) || tenon[1]?.id !== "validation_invalid_format") return false;
+			if (pocketbase[0] === 400) pocketbase[1] = Object.fromEntries(Object.entries({ ...pocketbase[1], id: "validation_invalid_format" }).sort());
+			else pocketbase.splice(0, 2, 400, { id: "validation_invalid_format" });
 			return true;
 		},
 	},
