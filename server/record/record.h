@@ -110,8 +110,7 @@ struct record_call {
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
 	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
 	struct record_export *export; /* of record_export; else NULL */
-	struct bytes if_match; /* update, delete: 412 unless the record has one of these tags */
-	struct bytes if_none_match; /* get: 304 when it has the tag of what would be answered */
+	struct bytes if_none_match;   /* get: 304 when it has the tag of what would be answered */
 	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
 	const struct record_once *once;
 	/* update: when set, only while this still is the record's token key, else 404: what was
@@ -130,14 +129,16 @@ struct record_call {
 	void *context; /* the caller's */
 
 	/* what came of it */
-	int status; /* of HTTP: 200, 204, 304, 400, 403, 404, 409, 412, 500, 503, 504, 507 */
+	int status; /* of HTTP: 200, 204, 304, 400, 403, 404, 409, 500, 503, 504, 507 */
 	/* For the error body, fit for the client, static or in the arena; "" for 2xx. */
 	const char *message;
 	/* 2xx: the answer's JSON. Else the JSON object for the error body's "data". */
 	struct bytes_buf answer;
-	char etag[RECORD_ETAG_BYTES]; /* of a get, create, update of the whole; else "" */
+	char etag[RECORD_ETAG_BYTES]; /* of a get; else "" */
 	struct bytes_buf ignored; /* names of ignored fields, comma separated: X-Tenon-Ignored */
-	struct err err;           /* of status 500: for the log */
+	/* What a change of a collection lost of values, "field=rows": X-Tenon-Lost. */
+	struct bytes_buf lost;
+	struct err err; /* of status 500: for the log */
 	enum record_refused_by refused_by;
 
 	/* the module's own */
@@ -173,12 +174,20 @@ void record_etag(struct bytes body, char out[static RECORD_ETAG_BYTES]);
 /* Whether a header's list of tags has this one, or is "*". */
 bool record_etag_matches(struct bytes list, const char *etag);
 
-/* ---- collections: 403 unless the viewer is a superuser ---- */
+/* ---- collections: 403 unless the viewer is a superuser ----
+ * The query's dryRun=1 tells what a change would touch and takes it back; lossy=1 lets a field's
+ * type change although values would be lost. */
 void record_collection_list(struct record_call *call);
 void record_collection_get(struct record_call *call);
 void record_collection_create(struct record_call *call);
 void record_collection_update(struct record_call *call);
 void record_collection_delete(struct record_call *call);
+/* What a new collection of each type would be. */
+void record_collection_scaffolds(struct record_call *call);
+/* Several at once, out of {"collections":[...],"deleteMissing":false}: all of them or none. */
+void record_collection_import(struct record_call *call);
+/* All records of one. */
+void record_collection_truncate(struct record_call *call);
 
 /* ---- for auth; more is in record_auth.h ---- */
 /* What a token is for: each kind has its own lifetime. */

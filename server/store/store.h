@@ -152,6 +152,10 @@ enum store_type { STORE_NULL, STORE_INT64, STORE_DOUBLE, STORE_TEXT, STORE_BLOB 
  */
 int store_n_columns(struct store_stmt *stmt);
 struct bytes store_column_name(struct store_stmt *stmt, int column);
+/* Where a result column comes from, through views and subqueries: "" and "" when it is computed.
+ * Borrowed as long as the statement. */
+void store_column_origin(
+	struct store_stmt *stmt, int column, struct bytes *ret_table, struct bytes *ret_column);
 enum store_type store_column_type(struct store_stmt *stmt, int column);
 int64_t store_column_int64(struct store_stmt *stmt, int column);
 double store_column_double(struct store_stmt *stmt, int column);
@@ -181,13 +185,17 @@ struct store_grant {
 	const struct bytes *tables;
 	size_t n_tables;
 	bool may_write;
-	uint64_t deadline_ns; /* monotonic; the statement is interrupted when it passes */
+	/* Monotonic; the statement is interrupted when it passes. 0, only of a view: the job's. */
+	uint64_t deadline_ns;
 	/* If may_write: that may be written, which is no right to read them. What a condition, an
 	 * expression or RETURNING names of them is read, but for one column, by which a row is
 	 * found: NULL is none. */
 	const struct bytes *write_tables;
 	size_t n_write_tables;
 	const char *write_key;
+	/* For the SELECT of a view collection: closed columns are refused instead of read as NULL,
+	 * and the limits of text and depth are wide, since it runs inside a statement of ours. */
+	bool is_view;
 };
 
 /* Installs the grant for what follows on this connection, or takes it away (NULL); the end of the
@@ -200,6 +208,12 @@ void store_set_grant(struct store_conn *conn, const struct store_grant *grant);
  * or transaction control. STORE_REFUSED with store_message() when the text or the grant says no. */
 enum store_outcome store_prepare_foreign(
 	struct store_conn *conn, struct bytes sql, struct store_stmt **ret);
+/* As store_prepare, for a statement of ours that reads a view: it is prepared, and each of its
+ * steps runs, under grant, which is one with is_view and outlives the job. Between its steps the
+ * connection is our own again, so that other statements of ours may run. What goes wrong in the
+ * view's own part is STORE_FAULT with ERR_INVALID. */
+enum store_outcome store_prepare_view(struct store_conn *conn, struct bytes sql,
+	const struct store_grant *grant, struct store_stmt **ret);
 
 /* Inside run, before preparing only to see whether SQL fits: what is cached may have been prepared
  * under an older schema, which is noticed when it is stepped and no earlier. Drops every statement

@@ -53,8 +53,6 @@ static void what_breaks_a_field_is_named_with_its_code(void)
 		{ "{\"title\":\"ok\",\"mail\":\"a@b\"}", "mail", "validation_is_email" },
 		{ "{\"title\":\"ok\",\"site\":\"javascript:alert(1)\"}", "site",
 			"validation_is_url" },
-		{ "{\"title\":\"ok\",\"site\":\"0.001\"}", "site", "validation_is_url" },
-		{ "{\"title\":\"ok\",\"site\":\"mailto:\"}", "site", "validation_is_url" },
 		{ "{\"title\":\"ok\",\"kind\":\"d\"}", "kind", "validation_invalid_value" },
 		{ "{\"title\":\"ok\",\"tags\":[\"x\",\"y\",\"z\"]}", "tags",
 			"validation_too_many_values" },
@@ -87,46 +85,6 @@ static void what_breaks_a_field_is_named_with_its_code(void)
 	fix.is_strict = true;
 	expect_status(400, request(record_create, "posts", NULL, "{\"title\":\"ok\",\"x\":1}"));
 	expect("/x/code", "\"validation_unknown_field\"");
-	teardown();
-}
-
-static void a_string_that_spells_json_is_that_in_a_json_field(void)
-{
-	static const char *const rows[][2] = { { "\"12\"", "12" }, { "\"true\"", "true" },
-		{ "\"null\"", "null" }, { "\"[1,{}]\"", "[1,{}]" },
-		{ "\"{\\\"a\\\":1}\"", "{\"a\":1}" }, { "\"\\\"12\\\"\"", "\"12\"" },
-		{ "\"\"", "\"\"" }, { "\"[1\"", "\"[1\"" }, { "\"nil\"", "\"nil\"" },
-		{ "\" 1\"", "\" 1\"" }, { "7", "7" } };
-	setup();
-	expect_status(200, request(record_collection_create, NULL, NULL, posts));
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char body[128];
-		snprintf(body, sizeof(body), "{\"title\":\"ok\",\"data\":%s}", rows[i][0]);
-		expect_status(200, request(record_create, "posts", NULL, body));
-		expect("/data", rows[i][1]);
-	}
-	teardown();
-}
-
-static void all_problems_of_a_body_are_told_at_once(void)
-{
-	setup();
-	expect_status(200, request(record_collection_create, NULL, NULL, posts));
-	expect_status(200,
-		request(record_collection_create, NULL, NULL,
-			"{\"name\":\"notes\",\"fields\":[{\"name\":\"text\",\"type\":\"text\","
-			"\"max\":3},"
-			"{\"name\":\"post\",\"type\":\"relation\",\"collectionId\":\"posts\"}]}"));
-	expect_status(400, request(record_create, "notes", NULL,
-				   "{\"text\":\"long\",\"post\":\"abcdefghij12345\"}"));
-	expect("/text/code", "\"validation_max_text_constraint\"");
-	expect("/post/code", "\"validation_missing_rel_records\"");
-	expect_status(200, request(record_create, "notes", NULL,
-				   "{\"id\":\"note00000000001\",\"text\":\"x\"}"));
-	expect_status(400, request(record_update, "notes", "note00000000001",
-				   "{\"text\":\"long\",\"post\":\"abcdefghij12345\"}"));
-	expect("/text/code", "\"validation_max_text_constraint\"");
-	expect("/post/code", "\"validation_missing_rel_records\"");
 	teardown();
 }
 
@@ -459,7 +417,8 @@ static void make_shop(const char *options)
 				   "!= 'hidden'\","
 				   "\"fields\":[{\"name\":\"name\",\"type\":\"text\"}]}"));
 	char products[64];
-	bytes_to_string((struct bytes){ at("/id") + 1, 15 }, products, sizeof(products));
+	const char *id = at("/id");
+	bytes_to_string((struct bytes){ id + 1, strlen(id) - 2 }, products, sizeof(products));
 	snprintf(body, sizeof(body),
 		"{\"name\":\"lines\",\"type\":\"base\",\"viewRule\":\"\",\"listRule\":\"\","
 		"\"createRule\":\"\",\"deleteRule\":\"\",\"fields\":["
@@ -602,36 +561,40 @@ static void a_bad_change_of_a_collection_changes_nothing(void)
 		{ "{\"name\":\"x\\\"; DROP TABLE users; --\"}", "/name" },
 		{ "{\"name\":\"sqlite_x\"}", "/name" },
 		{ "{\"name\":\"USERS\"}", "/name" },
-		{ "{\"name\":\"x\",\"type\":\"view\"}", "/type" },
-		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"_a\",\"type\":\"text\"}]}", "/fields" },
+		{ "{\"name\":\"x\",\"type\":\"view\"}", "/viewQuery" },
+		{ "{\"name\":\"x\",\"type\":\"nosuch\"}", "/type" },
+		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"_a\",\"type\":\"text\"}]}",
+			"/fields/1/name" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\\\" TEXT, b\",\"type\":\"text\"}]}",
-			"/fields" },
-		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"nosuch\"}]}", "/fields" },
+			"/fields/1/name" },
+		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"nosuch\"}]}",
+			"/fields/0/type" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"text\"},"
 		  "{\"name\":\"A\",\"type\":\"text\"}]}",
-			"/fields" },
-		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"select\"}]}", "/fields" },
+			"/fields/2/name" },
+		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"select\"}]}",
+			"/fields/1/values" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"password\"}]}",
-			"/fields" },
+			"/fields/0/type" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"text\",\"pattern\":\"(\"}"
 		  "]}",
-			"/fields" },
+			"/fields/0/pattern" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"text\",\"pattern\":\"(a)"
 		  "\\\\1\"}]}",
-			"/fields" },
+			"/fields/0/pattern" },
 		{ "{\"name\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"relation\","
 		  "\"collectionId\":\"nosuch\"}]}",
-			"/fields" },
+			"/fields/1/collectionId" },
 		{ "{\"name\":\"x\",\"listRule\":\"nosuch = 1\"}", "/listRule" },
 		{ "{\"name\":\"x\",\"createRule\":\"id = \"}", "/createRule" },
-		{ "{\"name\":\"x\",\"indexes\":[\"DROP TABLE users\"]}", "/indexes" },
-		{ "{\"name\":\"x\",\"indexes\":[\"CREATE INDEX i ON x (nosuch)\"]}", "/indexes" },
+		{ "{\"name\":\"x\",\"indexes\":[\"DROP TABLE users\"]}", "/indexes/0" },
+		{ "{\"name\":\"x\",\"indexes\":[\"CREATE INDEX i ON x (nosuch)\"]}", "/indexes/0" },
 		{ "{\"name\":\"x\",\"indexes\":[\"CREATE INDEX i ON x (id); DROP TABLE users\"]}",
-			"/indexes" },
+			"/indexes/0" },
 		{ "{\"name\":\"x\",\"indexes\":[\"CREATE INDEX i ON x (id) WHERE 1=1\"]}",
-			"/indexes" },
+			"/indexes/0" },
 		{ "{\"name\":\"x\",\"indexes\":[\"CREATE INDEX sqlite_i ON x (id)\"]}",
-			"/indexes" },
+			"/indexes/0" },
 	};
 	setup();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -701,7 +664,7 @@ static enum record_attached_result run_attached(void *context, void *attached,
 	(void)attached;
 	static const struct bytes tables[] = { { "posts", 5 } };
 	const struct store_grant grant = { tables, 1, true, clock_mono_ns() + CLOCK_NS_PER_S,
-		tables, 1, "id" };
+		tables, 1, "id", false };
 	struct store_stmt *stmt;
 	bool has_row;
 	hook.n_run++;
@@ -827,8 +790,6 @@ static void writes_and_a_change_of_the_schema_meet_in_peace(void)
 static const struct unit_test tests[] = {
 	UNIT(a_record_is_created_and_read_back),
 	UNIT(what_breaks_a_field_is_named_with_its_code),
-	UNIT(a_string_that_spells_json_is_that_in_a_json_field),
-	UNIT(all_problems_of_a_body_are_told_at_once),
 	UNIT(a_list_is_paged_sorted_and_filtered),
 	UNIT(an_update_changes_what_it_names),
 	UNIT(rules_decide_with_the_right_status),

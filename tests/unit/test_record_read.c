@@ -600,7 +600,7 @@ static void a_bad_rule_of_a_field_is_refused(void)
 	expect_status(400, request(record_collection_create, NULL, NULL,
 				   "{\"name\":\"a\",\"type\":\"base\",\"fields\":[{\"name\":\"x\","
 				   "\"type\":\"text\",\"readRule\":\"nosuch = 1\"}]}"));
-	expect("/fields/code", "\"validation_invalid_rule\"");
+	expect("/fields/1/readRule/code", "\"validation_invalid_rule\"");
 	expect_status(400, request(record_collection_create, NULL, NULL,
 				   "{\"name\":\"a\",\"type\":\"base\",\"fields\":[{\"name\":\"x\","
 				   "\"type\":\"text\",\"writeRule\":\"x =\"}]}"));

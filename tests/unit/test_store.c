@@ -172,7 +172,7 @@ static enum store_outcome foreign(const char *sql, bool may_write, struct job *j
 {
 	static const struct bytes tables[] = { { "items", 5 }, { "_secret", 7 }, { "users", 5 } };
 	struct store_grant grant = { tables, 3, may_write, clock_mono_ns() + 100000000, tables, 3,
-		"id" };
+		"id", false };
 	struct job own = { 0 };
 	job = job ? job : &own;
 	*job = (struct job){ .sql = sql, .grant = &grant };

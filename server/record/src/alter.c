@@ -17,21 +17,6 @@ static enum store_outcome run(struct store_conn *conn, const struct bytes_buf *s
 	return script->n ? store_run_script(conn, bytes_buf_view(script)) : STORE_OK;
 }
 
-static void add(struct bytes_buf *script, struct bytes text)
-{
-	bytes_buf_append(script, text);
-}
-
-/* Columns of auth collections are named in an index text as they are stored; what the API shows is
- * made of the same text. */
-static void add_indexes(struct bytes_buf *script, const struct bytes_list *indexes)
-{
-	for (size_t i = 0; i < indexes->n; i++) {
-		add(script, indexes->items[i]);
-		bytes_buf_append_byte(script, ';');
-	}
-}
-
 static void write_fields(struct bytes_buf *out, const struct change *change)
 {
 	struct text_json_writer writer;
@@ -73,7 +58,10 @@ static enum store_outcome write_row(
 		return outcome == STORE_OK ? STORE_FAULT : outcome;
 	store_bind_text(stmt, 1, change->id);
 	store_bind_text(stmt, 2, change->name);
-	store_bind_text(stmt, 3, change->is_auth ? BYTES("auth") : BYTES("base"));
+	store_bind_text(stmt, 3,
+		change->is_view   ? BYTES("view")
+		: change->is_auth ? BYTES("auth")
+				  : BYTES("base"));
 	store_bind_int64(stmt, 4, change->is_system);
 	store_bind_text(stmt, 5, bytes_buf_view(&fields));
 	store_bind_text(stmt, 6, bytes_buf_view(&indexes));
@@ -83,6 +71,7 @@ static enum store_outcome write_row(
 			store_bind_null(stmt, 8 + i);
 		else
 			store_bind_text(stmt, 8 + i, change->rules[i].text);
+	store_bind_text(stmt, 13, change->view_query);
 	return store_exec(stmt, NULL);
 }
 
@@ -97,128 +86,125 @@ enum store_outcome collection_insert(
 			(int)change->fields[i].column.n, change->fields[i].column.p,
 			field_column_type(&change->fields[i]));
 	bytes_buf_append_string(&script, ") STRICT;");
-	add_indexes(&script, &change->indexes);
-	enum store_outcome outcome = run(conn, &script);
+	enum store_outcome outcome = change->is_view ? STORE_OK : run(conn, &script);
 	if (outcome == STORE_OK)
 		outcome = auth_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
 		BYTES("INSERT INTO _collections(id, name, type, system, fields, indexes, created, "
-		      "updated, list_rule, view_rule, create_rule, update_rule, delete_rule) "
-		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?8,?9,?10,?11,?12)"),
+		      "updated, list_rule, view_rule, create_rule, update_rule, delete_rule, "
+		      "view_query) VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?8,?9,?10,?11,?12,?13)"),
 		change, now);
 }
 
-static const struct record_field *field_of_id(
-	const struct record_field *fields, size_t n, struct bytes id)
+enum store_outcome collection_store(
+	struct store_conn *conn, const struct change *change, const char *now)
 {
-	for (size_t i = 0; i < n; i++)
-		if (bytes_eq(fields[i].id, id))
-			return &fields[i];
-	return NULL;
-}
-
-/* One choice becomes a list of one, a list becomes its last choice. The column's type is the same,
- * but its default is not, so the column is made anew. */
-static void add_conversion(
-	struct bytes_buf *script, const struct change *change, const struct record_field *field)
-{
-	int n_table = (int)change->name.n, n = (int)field->column.n;
-	const char *table = change->name.p, *column = field->column.p;
-	bytes_buf_appendf(script, "ALTER TABLE \"%.*s\" RENAME COLUMN %.*s TO \"_old\";", n_table,
-		table, n, column);
-	bytes_buf_appendf(script, "ALTER TABLE \"%.*s\" ADD COLUMN %.*s %s;", n_table, table, n,
-		column, field_column_type(field));
-	bytes_buf_appendf(script,
-		field->is_list ? "UPDATE \"%.*s\" SET %.*s=json_array(\"_old\") WHERE \"_old\"<>'';"
-			       : "UPDATE \"%.*s\" SET %.*s=COALESCE(json_extract(\"_old\", "
-				 "'$[#-1]'), '');",
-		n_table, table, n, column);
-	bytes_buf_appendf(script, "ALTER TABLE \"%.*s\" DROP COLUMN \"_old\";", n_table, table);
-}
-
-/* Two steps, so that two fields may swap their names. */
-static void add_renames(
-	struct bytes_buf *script, const struct record_collection *old, const struct change *change)
-{
-	for (int step = 0; step < 2; step++)
-		for (size_t i = 0; i < change->n_fields; i++) {
-			const struct record_field *field = &change->fields[i];
-			const struct record_field *was =
-				field_of_id(old->fields, old->n_fields, field->id);
-			if (!was || bytes_eq(was->column, field->column))
-				continue;
-			bytes_buf_appendf(script, "ALTER TABLE \"%.*s\" RENAME COLUMN ",
-				(int)change->name.n, change->name.p);
-			if (step == 0)
-				bytes_buf_appendf(script, "%.*s TO \"_rename%zu\";",
-					(int)was->column.n, was->column.p, i);
-			else
-				bytes_buf_appendf(script, "\"_rename%zu\" TO %.*s;", i,
-					(int)field->column.n, field->column.p);
-		}
-}
-
-static enum store_outcome drop_indexes(struct store_conn *conn, const struct record_collection *old)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf script;
-	bytes_buf_init(&script, SCRIPT_MAX);
-	for (size_t i = 0; i < old->indexes.n; i++) {
-		/* CREATE [UNIQUE ]INDEX "name" ...: our own wording. */
-		struct bytes text = old->indexes.items[i];
-		const char *open = memchr(text.p, '"', text.n);
-		const char *close =
-			open ? memchr(open + 1, '"', text.n - (size_t)(open + 1 - text.p)) : NULL;
-		if (!close)
-			return STORE_FAULT;
-		bytes_buf_appendf(
-			&script, "DROP INDEX IF EXISTS %.*s;", (int)(close + 1 - open), open);
-	}
-	return run(conn, &script);
-}
-
-enum store_outcome collection_alter(struct store_conn *conn, const struct record_collection *old,
-	const struct change *change, const char *now)
-{
-	DEFER(bytes_buf_fini) struct bytes_buf script;
-	bytes_buf_init(&script, SCRIPT_MAX);
-	if (!bytes_eq(old->name, change->name)) {
-		/* By way of another name: SQLite's names have no case. */
-		bytes_buf_appendf(&script, "ALTER TABLE %.*s RENAME TO \"_renamed\";",
-			(int)old->table.n, old->table.p);
-		bytes_buf_appendf(&script, "ALTER TABLE \"_renamed\" RENAME TO \"%.*s\";",
-			(int)change->name.n, change->name.p);
-	}
-	for (size_t i = 0; i < old->n_fields; i++)
-		if (!field_of_id(change->fields, change->n_fields, old->fields[i].id))
-			bytes_buf_appendf(&script, "ALTER TABLE \"%.*s\" DROP COLUMN %.*s;",
-				(int)change->name.n, change->name.p, (int)old->fields[i].column.n,
-				old->fields[i].column.p);
-	add_renames(&script, old, change);
-	for (size_t i = 0; i < change->n_fields; i++) {
-		const struct record_field *field = &change->fields[i];
-		const struct record_field *was = field_of_id(old->fields, old->n_fields, field->id);
-		if (!was)
-			bytes_buf_appendf(&script, "ALTER TABLE \"%.*s\" ADD COLUMN %.*s %s;",
-				(int)change->name.n, change->name.p, (int)field->column.n,
-				field->column.p, field_column_type(field));
-		else if (was->is_list != field->is_list)
-			add_conversion(&script, change, field);
-	}
-	add_indexes(&script, &change->indexes);
-	enum store_outcome outcome = drop_indexes(conn, old);
-	if (outcome == STORE_OK)
-		outcome = run(conn, &script);
-	if (outcome == STORE_OK)
-		outcome = auth_options_save(conn, change);
+	enum store_outcome outcome = auth_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
 		BYTES("UPDATE _collections SET name=?2, type=?3, system=?4, fields=?5, indexes=?6, "
 		      "updated=?7, list_rule=?8, view_rule=?9, create_rule=?10, update_rule=?11, "
-		      "delete_rule=?12 WHERE id=?1"),
+		      "delete_rule=?12, view_query=?13 WHERE id=?1"),
 		change, now);
+}
+
+enum store_outcome collection_index(
+	struct store_conn *conn, const struct change *change, size_t *ret_index)
+{
+	for (*ret_index = 0; *ret_index < change->indexes.n; ++*ret_index) {
+		enum store_outcome outcome =
+			store_run_script(conn, change->indexes.items[*ret_index]);
+		if (outcome != STORE_OK)
+			return outcome;
+	}
+	return STORE_OK;
+}
+
+/* Two steps, so that two fields may swap their names. */
+static void add_renames(struct bytes_buf *script, const struct change *change, int step)
+{
+	for (size_t i = 0; i < change->n_fields; i++) {
+		const struct record_field *field = &change->fields[i];
+		const struct record_field *was = change_old_field(change->old, field);
+		if (!was || bytes_eq(was->column, field->column))
+			continue;
+		bytes_buf_appendf(script, "ALTER TABLE \"%.*s\" RENAME COLUMN ",
+			(int)change->name.n, change->name.p);
+		if (step == 0)
+			bytes_buf_appendf(script, "%.*s TO \"_rename%zu\";", (int)was->column.n,
+				was->column.p, i);
+		else
+			bytes_buf_appendf(script, "\"_rename%zu\" TO %.*s;", i,
+				(int)field->column.n, field->column.p);
+	}
+}
+
+static void add_drop_indexes(struct bytes_buf *script, const struct record_collection *old)
+{
+	for (size_t i = 0; i < old->indexes.n; i++) {
+		struct bytes name = index_name(old->indexes.items[i]);
+		bytes_buf_appendf(script, "DROP INDEX IF EXISTS %.*s;", (int)name.n, name.p);
+	}
+}
+
+static bool is_kept(const struct change *change, const struct record_field *was)
+{
+	for (size_t i = 0; i < change->n_fields; i++)
+		if (bytes_eq(change->fields[i].id, was->id))
+			return true;
+	return false;
+}
+
+enum store_outcome collection_rename_table(
+	struct store_conn *conn, const struct change *change, size_t nth, int step)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf script;
+	const struct record_collection *old = change->old;
+	bytes_buf_init(&script, 1024);
+	if (bytes_eq(old->name, change->name))
+		return STORE_OK;
+	/* By way of another name: SQLite's names have no case, and two may be exchanged. */
+	if (step == 0)
+		bytes_buf_appendf(&script, "ALTER TABLE %.*s RENAME TO \"_renamed%zu\"",
+			(int)old->table.n, old->table.p, nth);
+	else
+		bytes_buf_appendf(&script, "ALTER TABLE \"_renamed%zu\" RENAME TO \"%.*s\"", nth,
+			(int)change->name.n, change->name.p);
+	return run(conn, &script);
+}
+
+enum store_outcome collection_rename(struct store_conn *conn, const struct change *change)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf script;
+	const struct record_collection *old = change->old;
+	bytes_buf_init(&script, SCRIPT_MAX);
+	add_drop_indexes(&script, old);
+	/* Out of the way first, so that a name which becomes free can be taken at once. */
+	add_renames(&script, change, 0);
+	for (size_t i = 0; i < old->n_fields; i++)
+		if (!is_kept(change, &old->fields[i]))
+			bytes_buf_appendf(&script, "ALTER TABLE \"%.*s\" DROP COLUMN %.*s;",
+				(int)change->name.n, change->name.p, (int)old->fields[i].column.n,
+				old->fields[i].column.p);
+	add_renames(&script, change, 1);
+	return run(conn, &script);
+}
+
+enum store_outcome collection_extend(struct store_conn *conn, const struct change *change)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf script;
+	bytes_buf_init(&script, SCRIPT_MAX);
+	for (size_t i = 0; i < change->n_fields; i++) {
+		const struct record_field *field = &change->fields[i];
+		if (!change_old_field(change->old, field))
+			bytes_buf_appendf(&script, "ALTER TABLE \"%.*s\" ADD COLUMN %.*s %s;",
+				(int)change->name.n, change->name.p, (int)field->column.n,
+				field->column.p, field_column_type(field));
+	}
+	return run(conn, &script);
 }
 
 enum store_outcome collection_drop(
@@ -227,8 +213,9 @@ enum store_outcome collection_drop(
 	DEFER(bytes_buf_fini) struct bytes_buf script;
 	struct store_stmt *stmt;
 	bytes_buf_init(&script, 1024);
-	bytes_buf_appendf(
-		&script, "DROP TABLE %.*s;", (int)collection->table.n, collection->table.p);
+	if (!collection->is_view)
+		bytes_buf_appendf(
+			&script, "DROP TABLE %.*s;", (int)collection->table.n, collection->table.p);
 	enum store_outcome outcome = run(conn, &script);
 	if (outcome == STORE_OK)
 		outcome = auth_options_drop(conn, collection->id);

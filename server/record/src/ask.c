@@ -86,7 +86,7 @@ static void write_record(struct record_work *work, struct bytes_buf *out)
 			text_json_write_bool(&writer, value->number != 0);
 		else if (value->is_null)
 			text_json_write_null(&writer);
-		else if (field->is_list || field->type == FIELD_JSON)
+		else if (field->is_raw)
 			text_json_write_raw(&writer, value->text);
 		else
 			text_json_write_string(&writer, value->text);
@@ -119,8 +119,6 @@ static enum store_outcome preview(struct record_work *work, struct store_conn *c
 		work_note_rule(work, rule);
 		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
-	if (outcome == STORE_OK)
-		outcome = match_check(work, conn);
 	if (outcome == STORE_OK)
 		outcome = read_row(work, conn, &work->hook_old);
 	if (outcome != STORE_OK || !is_update)

@@ -148,27 +148,31 @@ static bool take_rule(
 /* ---- checking ---- */
 
 /* {"authToken":{"duration":{"code":..,"message":..}}}; one is enough for an answer. */
-static void add_problem(struct problems *problems, const struct option *option, const char *code,
-	const char *message)
+/* One is told at a time: they stand in objects that are written whole. */
+static void add_flaw(struct change *change, const struct option *option, const char *code,
+	const char *message, struct arena *arena)
 {
-	struct text_json_writer *writer = &problems->writer;
-	text_json_write_key(writer, bytes_of(option->group));
-	text_json_begin_object(writer);
-	if (option->middle) {
-		text_json_write_key(writer, bytes_of(option->middle));
-		text_json_begin_object(writer);
+	struct bytes place = arena_printf(arena, "%s%s%s", option->middle ? option->middle : "",
+		option->middle ? "/" : "", option->name);
+	if (place.p && !change->flaws.n)
+		flaws_add(&change->flaws, option->group, -1, place.p, code, "%s", message);
+}
+
+/* Fields that serve as identity keep doing so under their new names. */
+static bool rename_identity(
+	const struct change *change, struct auth_options *all, struct arena *arena)
+{
+	const struct bytes_list *old = &all->identity_fields;
+	struct bytes *items = arena_alloc(arena, (old->n + 1) * sizeof(*items));
+	for (size_t i = 0; items && i < old->n; i++) {
+		const struct record_field *was = collection_field(change->old, old->items[i]);
+		items[i] = old->items[i];
+		for (size_t f = 0; was && f < change->n_fields; f++)
+			if (bytes_eq(change->fields[f].id, was->id))
+				items[i] = change->fields[f].name;
 	}
-	text_json_write_key(writer, bytes_of(option->name));
-	text_json_begin_object(writer);
-	text_json_write_key(writer, BYTES("code"));
-	text_json_write_string(writer, bytes_of(code));
-	text_json_write_key(writer, BYTES("message"));
-	text_json_write_string(writer, bytes_of(message));
-	text_json_end_object(writer);
-	if (option->middle)
-		text_json_end_object(writer);
-	text_json_end_object(writer);
-	problems->n++;
+	all->identity_fields.items = items;
+	return items;
 }
 
 /* True when the field has an index of its own that is unique, or is the id. */
@@ -249,32 +253,31 @@ static const char *check_option(const struct change *change, const struct auth_o
 	return NULL;
 }
 
-static void check_absent(struct record_work *work, struct bytes json)
+static void check_absent(struct change *change, struct arena *arena)
 {
 	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
 		struct option option = { absent[i].group, NULL, "enabled", OPTION_BOOL, 0 };
 		struct bytes value;
-		if (find_option(json, &option, &value) && bytes_eq(value, BYTES("true")) &&
-			!work->problems.n)
-			add_problem(&work->problems, &option, "validation_not_supported",
-				"This version cannot do that yet.");
+		if (find_option(change->body, &option, &value) && bytes_eq(value, BYTES("true")))
+			add_flaw(change, &option, "validation_not_supported",
+				"This version cannot do that yet.", arena);
 	}
 }
 
-static void check_rules(struct record_work *work, const struct auth_options *all)
+static void check_rules(struct change *change, const struct auth_options *all)
 {
-	const struct record_collection *old = work->collection;
+	const struct record_collection *old = change->old;
 	const struct change_rule *rules[2] = { &all->auth_rule, &all->manage_rule };
 	static const char *const names[2] = { "authRule", "manageRule" };
 	/* "" would let anybody take over any account. */
-	if (!all->manage_rule.is_null && all->manage_rule.text.n == 0 && !work->problems.n)
-		problems_add(&work->problems, BYTES("manageRule"),
+	if (!all->manage_rule.is_null && all->manage_rule.text.n == 0)
+		flaws_add(&change->flaws, "manageRule", -1, NULL,
 			"validation_nil_or_not_empty_required", "Cannot be blank.");
 	for (int i = 0; i < 2; i++) {
 		const struct record_rule *was = old ? &old->rules[RULE_AUTH + i] : NULL;
-		if (was && old->is_system && !work->problems.n &&
+		if (was && old->is_system &&
 			(was->is_null != rules[i]->is_null || !bytes_eq(was->text, rules[i]->text)))
-			problems_add(&work->problems, bytes_of(names[i]),
+			flaws_add(&change->flaws, names[i], -1, NULL,
 				"validation_collection_system_rule_change",
 				"System collection API rule cannot be changed.");
 	}
@@ -282,36 +285,37 @@ static void check_rules(struct record_work *work, const struct auth_options *all
 
 bool auth_options_settle(struct record_work *work, struct change *change)
 {
-	struct record_call *call = work->call;
+	struct arena *arena = work->arena;
 	struct bytes value;
 	if (!change->is_auth)
 		return true;
-	struct auth_options *all = arena_alloc(call->arena, sizeof(*all));
+	struct auth_options *all = arena_alloc(arena, sizeof(*all));
 	if (!all)
 		return false;
-	if (work->collection && work->collection->auth)
-		*all = *work->collection->auth;
+	if (change->old && change->old->auth)
+		*all = *change->old->auth;
 	else
 		set_defaults(all, false);
+	if (change->old && !rename_identity(change, all, arena))
+		return false;
 	change->auth = all;
-	for (size_t i = 0; i < N_OPTIONS && !work->problems.n; i++) {
+	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const char *message = "Invalid value.";
 		const char *code = NULL;
-		if (find_option(call->body, &options[i], &value) &&
-			!take_option(&options[i], value, call->arena, all))
+		if (find_option(change->body, &options[i], &value) &&
+			!take_option(&options[i], value, arena, all))
 			code = "validation_invalid_value";
 		else
 			code = check_option(change, all, &options[i], &message);
 		if (code)
-			add_problem(&work->problems, &options[i], code, message);
+			add_flaw(change, &options[i], code, message, arena);
 	}
-	if ((!take_rule(call->body, "/authRule", call->arena, &all->auth_rule) ||
-		    !take_rule(call->body, "/manageRule", call->arena, &all->manage_rule)) &&
-		!work->problems.n)
-		problems_add(&work->problems, BYTES("authRule"), "validation_invalid_value",
+	if (!take_rule(change->body, "/authRule", arena, &all->auth_rule) ||
+		!take_rule(change->body, "/manageRule", arena, &all->manage_rule))
+		flaws_add(&change->flaws, "authRule", -1, NULL, "validation_invalid_value",
 			"A rule is a text or null.");
-	check_absent(work, call->body);
-	check_rules(work, all);
+	check_absent(change, arena);
+	check_rules(change, all);
 	return true;
 }
 

@@ -16,7 +16,7 @@ struct auth_options {
 };
 
 /* On the loop, once fields and indexes are settled: what the request says over what there was.
- * Adds problems. False when the arena is full. */
+ * Adds flaws. False when the arena is full. */
 bool auth_options_settle(struct record_work *work, struct change *change);
 
 /* Inside the transaction of a change; of a collection that is not of type auth, nothing. */

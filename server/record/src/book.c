@@ -119,8 +119,11 @@ struct record_work *work_new(struct record_call *call, void (*start)(struct reco
 		bytes_buf_init(&call->answer, RECORD_BODY_MAX);
 	if (!call->ignored.max)
 		bytes_buf_init(&call->ignored, 4096);
+	if (!call->lost.max)
+		bytes_buf_init(&call->lost, 1024);
 	bytes_buf_clear(&call->answer);
 	bytes_buf_clear(&call->ignored);
+	bytes_buf_clear(&call->lost);
 	if (!work) {
 		call->work = NULL;
 		end(call, 503, "The server is short of memory.");
@@ -159,6 +162,17 @@ struct record_work *work_new_with_collection(
 	if (work->collection)
 		return work;
 	work_answer(work, 404, "Missing collection context.");
+	return NULL;
+}
+
+struct record_work *work_new_for_superuser(
+	struct record_call *call, void (*start)(struct record_call *call), bool needs_collection)
+{
+	struct record_work *work =
+		needs_collection ? work_new_with_collection(call, start) : work_new(call, start);
+	if (!work || work_is_superuser(work))
+		return work;
+	work_answer(work, 403, "Only superusers can perform this action.");
 	return NULL;
 }
 
@@ -237,8 +251,14 @@ bool work_answer_outcome(struct record_work *work)
 	struct record_schema *now = book_schema(call->book);
 	bool is_stale = now != work->schema;
 	schema_unref(now);
-	if (is_stale && work->job.err.code == ERR_STATE) {
+	bool is_views =
+		work->job.err.code == ERR_INVALID && work->collection && work->collection->is_view;
+	if (is_stale && (is_views || work->job.err.code == ERR_STATE)) {
 		begin_again(work);
+		return true;
+	}
+	if (is_views) {
+		work_answer(work, 400, "The view's query fails on what the collections hold.");
 		return true;
 	}
 	if (work->job.err.code == ERR_TIMEOUT) {
@@ -269,6 +289,10 @@ bool work_is_superuser(const struct record_work *work)
 
 bool work_answer_forbidden(struct record_work *work, enum rule rule)
 {
+	if (work->collection->is_view && rule != RULE_LIST && rule != RULE_VIEW) {
+		work_answer(work, 400, "Unsupported collection type.");
+		return true;
+	}
 	if (work_is_superuser(work) || !work->collection->rules[rule].is_null)
 		return false;
 	work->call->refused_by = RECORD_BY_RULE;
@@ -348,6 +372,7 @@ void record_call_fini(struct record_call *call)
 	assert(!call->work); /* else it is still running */
 	bytes_buf_fini(&call->answer);
 	bytes_buf_fini(&call->ignored);
+	bytes_buf_fini(&call->lost);
 }
 
 void record_cancel(struct record_call *call)

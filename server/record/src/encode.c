@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "view.h"
 #include "work.h"
 
 void encoder_init(struct encoder *encoder, struct record_work *work, struct store_conn *conn)
@@ -123,13 +124,15 @@ static void encode_column(struct bytes_buf *out, const struct record_field *fiel
 		break;
 	}
 	text = store_column_text(stmt, column);
-	if (field->type != FIELD_JSON && !field->is_list) {
+	if (field->is_computed && !(mask && mask->children)) {
+		view_encode(out, stmt, column);
+	} else if (!field->is_raw) {
 		if (mask && mask->excerpt)
 			append_excerpt(out, text, mask);
 		else
 			text_json_append_string(out, text);
 	} else if (!text.n) {
-		bytes_buf_append(out, BYTES("null"));
+		bytes_buf_append(out, value_empty_json(field));
 	} else if (mask && mask->children) {
 		pick_json(out, text, mask);
 	} else {

@@ -16,12 +16,28 @@ static const char *const type_names[FIELD_TYPES] = { [FIELD_TEXT] = "text",
 	[FIELD_SELECT] = "select",
 	[FIELD_JSON] = "json",
 	[FIELD_RELATION] = "relation",
-	[FIELD_PASSWORD] = "password" };
+	[FIELD_PASSWORD] = "password",
+	[FIELD_EDITOR] = "editor",
+	[FIELD_GEO_POINT] = "geoPoint" };
+
+const char *field_type_name(enum field_type type)
+{
+	return type_names[type];
+}
+
+bool name_is_reserved(struct bytes name)
+{
+	static const char *const reserved[] = { "rowid", "oid", "_rowid_", "expand", "collectionId",
+		"collectionName", "null", "true", "false", "json_each", "json_tree" };
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (bytes_eq_nocase(name, bytes_of(reserved[i])))
+			return true;
+	struct bytes sqlite = BYTES("sqlite_");
+	return name.n >= sqlite.n && bytes_eq_nocase((struct bytes){ name.p, sqlite.n }, sqlite);
+}
 
 bool name_is_valid(struct bytes name)
 {
-	static const char *const reserved[] = { "rowid", "oid", "expand", "collectionId",
-		"collectionName", "null", "true", "false", "json_each", "json_tree" };
 	if (name.n == 0 || name.n > NAME_MAX_BYTES)
 		return false;
 	for (size_t i = 0; i < name.n; i++) {
@@ -30,11 +46,7 @@ bool name_is_valid(struct bytes name)
 		if (!is_letter && (i == 0 || (c != '_' && (c < '0' || c > '9'))))
 			return false;
 	}
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-		if (bytes_eq_nocase(name, bytes_of(reserved[i])))
-			return false;
-	struct bytes sqlite = BYTES("sqlite_");
-	return name.n < sqlite.n || !bytes_eq_nocase((struct bytes){ name.p, sqlite.n }, sqlite);
+	return !name_is_reserved(name);
 }
 
 struct bytes name_quote(struct arena *arena, struct bytes name)
@@ -91,12 +103,14 @@ static const struct option {
 	{ "cascadeDelete", OPTION_BOOL, T(RELATION),
 		offsetof(struct record_field, cascade_delete) },
 	{ "collectionId", OPTION_TEXT, T(RELATION), offsetof(struct record_field, collection_id) },
+	{ "convertURLs", OPTION_BOOL, T(EDITOR), offsetof(struct record_field, convert_urls) },
+	{ "cost", OPTION_INT, T(PASSWORD), offsetof(struct record_field, cost) },
 	{ "exceptDomains", OPTION_LIST, T(EMAIL) | T(URL),
 		offsetof(struct record_field, except_domains) },
 	{ "hidden", OPTION_BOOL, ALL, offsetof(struct record_field, is_hidden) },
 	{ "id", OPTION_TEXT, ALL, offsetof(struct record_field, id) },
 	{ "maxSelect", OPTION_INT, T(SELECT) | T(RELATION), offsetof(struct record_field, max) },
-	{ "maxSize", OPTION_INT, T(JSON), offsetof(struct record_field, max) },
+	{ "maxSize", OPTION_INT, T(JSON) | T(EDITOR), offsetof(struct record_field, max) },
 	{ "minSelect", OPTION_INT, T(RELATION), offsetof(struct record_field, min) },
 	{ "name", OPTION_TEXT, ALL, offsetof(struct record_field, name) },
 	{ "onCreate", OPTION_BOOL, T(AUTODATE), offsetof(struct record_field, on_create) },
@@ -157,8 +171,7 @@ static bool read_option(struct record_field *field, const struct option *option,
 	case OPTION_BOOL:
 		return token.type == TEXT_JSON_NULL || text_json_bool(&token, at);
 	case OPTION_INT:
-		return token.type == TEXT_JSON_NULL ||
-		       (text_json_int64(&token, at) && *(int64_t *)at >= 0);
+		return token.type == TEXT_JSON_NULL || text_json_int64(&token, at);
 	case OPTION_LIST:
 		return bytes_list_parse(value, arena, at);
 	case OPTION_RULE:
@@ -186,11 +199,11 @@ static bool read_bound(
 	}
 	if (field->type != FIELD_TEXT && field->type != FIELD_PASSWORD)
 		return true;
-	int64_t *at = is_max ? &field->max : &field->min;
-	return text_json_int64(&token, at) && *at >= 0;
+	return text_json_int64(&token, is_max ? &field->max : &field->min);
 }
 
-static bool read_members(struct bytes json, struct arena *arena, struct record_field *ret)
+static bool read_members(
+	struct bytes json, struct arena *arena, struct record_field *ret, const char **ret_option)
 {
 	struct text_json_reader reader;
 	struct text_json_token key;
@@ -201,42 +214,30 @@ static bool read_members(struct bytes json, struct arena *arena, struct record_f
 		bool is_bound = is_max || text_json_is(&key, BYTES("min"));
 		struct text_json_token name = key;
 		struct bytes value = text_json_skip(&reader, &key);
+		*ret_option = is_max ? "max" : "min";
 		if (is_bound && !read_bound(ret, is_max, value, arena))
 			return false;
-		for (size_t i = 0; i < N_OPTIONS && !is_bound; i++)
+		for (size_t i = 0; i < N_OPTIONS && !is_bound; i++) {
+			*ret_option = options[i].name;
 			if ((options[i].types & (1u << ret->type)) &&
 				text_json_is(&name, bytes_of(options[i].name)) &&
 				!read_option(ret, &options[i], value, arena))
 				return false;
+		}
 	}
 	return true;
 }
 
-bool field_parse(struct bytes json, struct arena *arena, struct record_field *ret,
-	const char **ret_code, const char **ret_message)
+enum field_result field_parse(
+	struct bytes json, struct arena *arena, struct record_field *ret, const char **ret_option)
 {
 	*ret = (struct record_field){ .read_rule.is_null = true, .write_rule.is_null = true };
-	*ret_code = "validation_invalid_field";
-	*ret_message = "The field is not an object, or its type is not supported.";
+	*ret_option = "type";
 	if (!read_type(json, ret))
-		return false;
-	*ret_message = "An option of the field has a value that does not fit it.";
-	if (!read_members(json, arena, ret))
-		return false;
-	*ret_code = "validation_invalid_field_name";
-	*ret_message = "A field's name starts with a letter and has letters, digits and '_' only.";
-	if (!name_is_valid(ret->name))
-		return false;
-	*ret_code = "validation_invalid_field_options";
-	*ret_message = "A select field needs values, and at most as many choices as values.";
-	if (ret->type == FIELD_SELECT && (ret->values.n == 0 || ret->max > (int64_t)ret->values.n))
-		return false;
-	*ret_message = "A maximum must not be less than the minimum.";
-	if (ret->type != FIELD_JSON && ret->max && ret->max < ret->min)
-		return false;
-	if (ret->has_min && ret->has_max && ret->max_number < ret->min_number)
-		return false;
-	*ret_message = "The pattern is not a regular expression that is supported here.";
+		return FIELD_NO_OBJECT;
+	if (!read_members(json, arena, ret, ret_option))
+		return FIELD_BAD_OPTION;
+	*ret_option = "pattern";
 	return field_prepare(ret, arena);
 }
 
@@ -274,20 +275,27 @@ static bool prepare_pattern(struct record_field *field, struct arena *arena)
 	return true;
 }
 
-bool field_prepare(struct record_field *field, struct arena *arena)
+enum field_result field_prepare(struct record_field *field, struct arena *arena)
 {
 	bool is_token_key = field->is_system && bytes_eq_string(field->name, "tokenKey");
 	bool is_choice = field->type == FIELD_SELECT || field->type == FIELD_RELATION;
 	field->is_secret = is_token_key || field->type == FIELD_PASSWORD;
 	field->is_list = is_choice && field->max > 1;
+	field->is_raw =
+		field->is_list || field->type == FIELD_JSON || field->type == FIELD_GEO_POINT;
 	/* Columns that start with '_' are closed to plugins whatever they are granted. */
 	if (is_token_key)
 		field->column = BYTES("\"_token_key\"");
-	else if (field->type == FIELD_PASSWORD)
+	else if (field->type == FIELD_PASSWORD && field->is_system)
 		field->column = BYTES("\"_password_hash\"");
+	else if (field->type == FIELD_PASSWORD)
+		field->column =
+			arena_printf(arena, "\"_secret_%.*s\"", (int)field->name.n, field->name.p);
 	else
 		field->column = name_quote(arena, field->name);
-	return field->column.p && prepare_pattern(field, arena);
+	if (!field->column.p)
+		return FIELD_NOMEM;
+	return prepare_pattern(field, arena) ? FIELD_OK : FIELD_BAD_PATTERN;
 }
 
 void field_fini(struct record_field *field)
@@ -363,6 +371,12 @@ void field_write(struct text_json_writer *writer, const struct record_field *fie
 	text_json_end_object(writer);
 }
 
+/* A hash says nothing of its password. */
+bool field_can_convert(enum field_type type)
+{
+	return type != FIELD_PASSWORD;
+}
+
 const char *field_column_type(const struct record_field *field)
 {
 	if (field->is_primary)
@@ -376,6 +390,8 @@ const char *field_column_type(const struct record_field *field)
 		return "INTEGER NOT NULL DEFAULT 0";
 	case FIELD_JSON:
 		return "TEXT";
+	case FIELD_GEO_POINT:
+		return "TEXT NOT NULL DEFAULT '{\"lon\":0,\"lat\":0}'";
 	default:
 		return "TEXT NOT NULL DEFAULT ''";
 	}

@@ -88,7 +88,8 @@ bool field_rules_compile(struct record_schema *schema, struct record_collection 
 	return copy;
 }
 
-void field_rules_check(struct record_work *work, const struct record_collection *collection)
+void field_rules_check(
+	struct record_work *work, const struct record_collection *collection, struct flaws *flaws)
 {
 	for (size_t i = 0; i < collection->n_fields; i++) {
 		const struct record_field *field = &collection->fields[i];
@@ -99,13 +100,12 @@ void field_rules_check(struct record_work *work, const struct record_collection 
 			struct expr_error error;
 			if (!rules[r]->text.n ||
 				compile(work->new_schema, collection, rules[r]->text, RULE_PARAM,
-					work->call->arena, &tree, &sql, &error) != EXPR_INVALID)
+					work->arena, &tree, &sql, &error) != EXPR_INVALID)
 				continue;
-			problems_add(&work->problems, BYTES("fields"), "validation_invalid_rule",
-				"Invalid %s of the field %.*s: %s (at byte %zu)",
-				r ? "writeRule" : "readRule", (int)field->name.n, field->name.p,
-				error.message, error.offset);
-			return;
+			flaws_add(flaws, "fields", (long)i, r ? "writeRule" : "readRule",
+				"validation_invalid_rule",
+				"Invalid rule. Raw error: %s (at byte %zu).", error.message,
+				error.offset);
 		}
 	}
 }

@@ -9,6 +9,7 @@
 #ifndef RECORD_FIELD_RULE_H
 #define RECORD_FIELD_RULE_H
 
+#include "flaws.h"
 #include "schema.h"
 
 struct record_work;
@@ -16,8 +17,9 @@ struct record_work;
 /* Compiles the rules of all fields, and makes client_columns and rule_param. False when the arena
  * is full. A rule that does not compile lets nobody in. */
 bool field_rules_compile(struct record_schema *schema, struct record_collection *collection);
-/* Adds a problem for the first rule that does not compile in the new schema. */
-void field_rules_check(struct record_work *work, const struct record_collection *collection);
+/* Adds a flaw for each rule that does not compile in work->new_schema. */
+void field_rules_check(
+	struct record_work *work, const struct record_collection *collection, struct flaws *flaws);
 
 /* ---- writes: which of the values that were sent may stand ---- */
 /* Makes work->sent and work->locked, by fields, if this viewer has rules to meet: body_apply notes

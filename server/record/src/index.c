@@ -71,22 +71,44 @@ static struct bytes take_name(struct cursor *cursor)
 	return name;
 }
 
-static const struct record_field *find(const struct change *change, struct bytes name)
+/* The names that a text uses, and those that the new one is to use. */
+struct naming {
+	const struct change *change;
+	bool by_old_names;
+};
+
+static const struct record_field *find_in(
+	const struct record_field *fields, size_t n, struct bytes name)
 {
-	for (size_t i = 0; i < change->n_fields && name.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		/* Our own wording names the column, which for secrets is not the field's name. */
-		struct bytes column = change->fields[i].column;
+		struct bytes column = fields[i].column;
 		struct bytes bare = { column.p + 1, column.n - 2 };
-		if (bytes_eq_nocase(change->fields[i].name, name) || bytes_eq(bare, name))
-			return &change->fields[i];
+		if (bytes_eq_nocase(fields[i].name, name) || bytes_eq(bare, name))
+			return &fields[i];
 	}
 	return NULL;
 }
 
-static bool parse_column(
-	struct cursor *cursor, const struct change *change, bool is_first, struct bytes_buf *out)
+/* The field of the wanted state: by the name it has there, or by the one it had. */
+static const struct record_field *find(const struct naming *naming, struct bytes name)
 {
-	const struct record_field *field = find(change, take_name(cursor));
+	const struct change *change = naming->change;
+	const struct record_collection *old = change->old;
+	const struct record_field *now = find_in(change->fields, change->n_fields, name);
+	const struct record_field *was = old ? find_in(old->fields, old->n_fields, name) : NULL;
+	if (!name.n || !was || (now && !naming->by_old_names))
+		return name.n ? now : NULL;
+	for (size_t i = 0; i < change->n_fields; i++)
+		if (bytes_eq(change->fields[i].id, was->id))
+			return &change->fields[i];
+	return NULL;
+}
+
+static bool parse_column(
+	struct cursor *cursor, const struct naming *naming, bool is_first, struct bytes_buf *out)
+{
+	const struct record_field *field = find(naming, take_name(cursor));
 	if (!field)
 		return false;
 	bytes_buf_appendf(
@@ -103,9 +125,9 @@ static bool parse_column(
 	return true;
 }
 
-static bool parse_where(struct cursor *cursor, const struct change *change, struct bytes_buf *out)
+static bool parse_where(struct cursor *cursor, const struct naming *naming, struct bytes_buf *out)
 {
-	const struct record_field *field = find(change, take_name(cursor));
+	const struct record_field *field = find(naming, take_name(cursor));
 	if (!field || (!take_symbol(cursor, "!=") && !take_symbol(cursor, "<>")))
 		return false;
 	if (!take_symbol(cursor, "''"))
@@ -114,9 +136,19 @@ static bool parse_where(struct cursor *cursor, const struct change *change, stru
 	return true;
 }
 
-bool index_parse(struct bytes text, const struct change *change, struct arena *arena,
-	struct bytes *ret, struct bytes *ret_name)
+struct bytes index_name(struct bytes text)
 {
+	const char *open = text.n ? memchr(text.p, '"', text.n) : NULL;
+	size_t left = open ? text.n - (size_t)(open + 1 - text.p) : 0;
+	const char *close = left ? memchr(open + 1, '"', left) : NULL;
+	return close ? (struct bytes){ open, (size_t)(close + 1 - open) }
+		     : (struct bytes){ NULL, 0 };
+}
+
+bool index_parse(struct bytes text, const struct change *change, bool by_old_names,
+	struct arena *arena, struct bytes *ret, struct bytes *ret_name)
+{
+	const struct naming naming = { change, by_old_names };
 	struct cursor cursor = { text.p, text.p + text.n };
 	DEFER(bytes_buf_fini) struct bytes_buf out;
 	bytes_buf_init(&out, 8192);
@@ -137,14 +169,14 @@ bool index_parse(struct bytes text, const struct change *change, struct arena *a
 		(int)name.n, name.p, (int)change->name.n, change->name.p);
 	bool is_first = true;
 	do {
-		if (!parse_column(&cursor, change, is_first, &out))
+		if (!parse_column(&cursor, &naming, is_first, &out))
 			return false;
 		is_first = false;
 	} while (take_symbol(&cursor, ","));
 	if (!take_symbol(&cursor, ")"))
 		return false;
 	bytes_buf_append_byte(&out, ')');
-	if (take_keyword(&cursor, "WHERE") && !parse_where(&cursor, change, &out))
+	if (take_keyword(&cursor, "WHERE") && !parse_where(&cursor, &naming, &out))
 		return false;
 	take_symbol(&cursor, ";");
 	skip_space(&cursor);

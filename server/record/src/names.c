@@ -23,6 +23,7 @@ static enum expr_type type_of(const struct record_field *field)
 	case FIELD_BOOL:
 		return EXPR_BOOL;
 	case FIELD_JSON:
+	case FIELD_GEO_POINT:
 		return EXPR_JSON;
 	default:
 		return EXPR_TEXT;
@@ -39,7 +40,7 @@ static bool find_field(const struct expr_schema *expr, const void *scope, struct
 		return false;
 	*ret = (struct expr_field){ .column = field->column,
 		.type = type_of(field),
-		.is_nullable = field->type == FIELD_JSON,
+		.is_nullable = field->type == FIELD_JSON || collection->is_view,
 		.is_list = field->is_list,
 		.is_choice = !field->is_list &&
 			     (field->type == FIELD_SELECT || field->type == FIELD_RELATION),
@@ -93,7 +94,8 @@ static bool find_back(const struct expr_schema *expr, const void *scope, struct 
 {
 	const struct record_collection *from = schema_find(names_of(expr)->schema, collection);
 	*ret = (struct expr_back){ .scope = from };
-	if (!from || !find_field(expr, from, field, &ret->field) || ret->field.target != scope)
+	if (!from || from->is_view || !find_field(expr, from, field, &ret->field) ||
+		ret->field.target != scope)
 		return false;
 	ret->is_unique = field_is_unique(from, ret->field.handle);
 	return true;
@@ -101,7 +103,9 @@ static bool find_back(const struct expr_schema *expr, const void *scope, struct 
 
 static const void *find_scope(const struct expr_schema *expr, struct bytes name)
 {
-	return schema_find(names_of(expr)->schema, name);
+	/* A view runs under a grant of its own, inside no other collection's statement. */
+	const struct record_collection *found = schema_find(names_of(expr)->schema, name);
+	return found && found->is_view ? NULL : found;
 }
 
 static const struct expr_guard *row_guard(const struct expr_schema *expr, const void *scope)

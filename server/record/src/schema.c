@@ -33,13 +33,6 @@ const struct record_collection *schema_find(const struct record_schema *schema, 
 	return NULL;
 }
 
-enum store_outcome collection_prepare(struct store_conn *conn,
-	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret)
-{
-	(void)collection;
-	return store_prepare(conn, sql, ret);
-}
-
 /* ---- reading ---- */
 
 static bool copy_column(struct arena *arena, struct store_stmt *stmt, int column, struct bytes *ret)
@@ -60,7 +53,7 @@ static bool parse_fields(
 		return false;
 	size_t max = 0;
 	while (text_json_next(&reader, &token) == TEXT_JSON_OBJECT) {
-		const char *code, *message;
+		const char *option;
 		struct bytes object = text_json_skip(&reader, &token);
 		if (collection->n_fields == max) {
 			max = max ? 2 * max : 8;
@@ -72,9 +65,10 @@ static bool parse_fields(
 					collection->n_fields * sizeof(*fields));
 			collection->fields = fields;
 		}
-		if (!field_parse(object, arena, &collection->fields[collection->n_fields], &code,
-			    &message))
+		struct record_field *field = &collection->fields[collection->n_fields];
+		if (field_parse(object, arena, field, &option) != FIELD_OK)
 			return false;
+		field->is_computed = collection->is_view && field->type == FIELD_JSON;
 		collection->n_fields++;
 	}
 	return token.type == TEXT_JSON_ARRAY_END;
@@ -82,8 +76,8 @@ static bool parse_fields(
 
 #define SELECT_COLLECTIONS                                                                         \
 	"SELECT id, name, type, system, fields, indexes, created, updated, "                       \
-	"list_rule, view_rule, create_rule, update_rule, delete_rule FROM _collections "           \
-	"ORDER BY rowid"
+	"list_rule, view_rule, create_rule, update_rule, delete_rule, view_query "                 \
+	"FROM _collections ORDER BY rowid"
 
 static bool read_collection(
 	struct arena *arena, struct store_stmt *stmt, struct record_collection *ret)
@@ -96,6 +90,7 @@ static bool read_collection(
 		!copy_column(arena, stmt, 7, &ret->updated))
 		return false;
 	ret->is_auth = bytes_eq_string(store_column_text(stmt, 2), "auth");
+	ret->is_view = bytes_eq_string(store_column_text(stmt, 2), "view");
 	ret->is_system = store_column_int64(stmt, 3) != 0;
 	ret->is_superusers = bytes_eq_string(ret->name, "_superusers");
 	for (int i = 0; i < RULES; i++) {
@@ -104,8 +99,8 @@ static bool read_collection(
 			return false;
 	}
 	ret->table = name_quote(arena, ret->name);
-	return ret->table.p && parse_fields(fields, arena, ret) &&
-	       bytes_list_parse(indexes, arena, &ret->indexes);
+	return ret->table.p && copy_column(arena, stmt, 13, &ret->view_query) &&
+	       parse_fields(fields, arena, ret) && bytes_list_parse(indexes, arena, &ret->indexes);
 }
 
 static int compare_out(const void *a, const void *b)
@@ -180,18 +175,44 @@ static bool compile_rules(struct record_schema *schema, struct record_collection
 				.first_param = collection->rule_param };
 	}
 	const struct record_rule *view = &collection->rules[RULE_VIEW];
-	collection->get_sql = arena_printf(schema->arena,
-		"SELECT %.*s FROM %.*s t WHERE t.\"id\"=?1", (int)collection->columns.n,
-		collection->columns.p, (int)collection->table.n, collection->table.p);
-	collection->written_sql = arena_printf(schema->arena,
-		"SELECT %.*s FROM %.*s t WHERE t.\"id\"=?1", (int)collection->client_columns.n,
-		collection->client_columns.p, (int)collection->table.n, collection->table.p);
+	/* A computed id may be a number: it is compared as the text that clients are given. */
+	const char *by_id =
+		collection->is_view ? "t.\"id\"=?1 OR CAST(t.\"id\" AS TEXT)=?1" : "t.\"id\"=?1";
+	collection->get_sql = arena_printf(schema->arena, "SELECT %.*s FROM %.*s t WHERE (%s)",
+		(int)collection->columns.n, collection->columns.p, (int)collection->table.n,
+		collection->table.p, by_id);
+	collection->written_sql = arena_printf(schema->arena, "SELECT %.*s FROM %.*s t WHERE (%s)",
+		(int)collection->client_columns.n, collection->client_columns.p,
+		(int)collection->table.n, collection->table.p, by_id);
 	if (!collection->get_sql.p || !collection->written_sql.p)
 		return false;
 	collection->view_sql =
 		arena_printf(schema->arena, "%.*s AND (%.*s)", (int)collection->written_sql.n,
 			collection->written_sql.p, (int)view->sql.sql.n, view->sql.sql.p);
 	return collection->view_sql.p;
+}
+
+/* What a view may read: every collection that a superuser may name. */
+static bool grant_views(struct record_schema *schema)
+{
+	struct bytes *tables =
+		arena_alloc(schema->arena, (schema->n_collections + 1) * sizeof(*tables));
+	size_t n = 0;
+	if (!tables)
+		return false;
+	for (size_t c = 0; c < schema->n_collections; c++)
+		tables[n++] = schema->collections[c].name;
+	for (size_t c = 0; c < schema->n_collections; c++)
+		schema->collections[c].grant =
+			(struct store_grant){ .tables = tables, .n_tables = n, .is_view = true };
+	return true;
+}
+
+enum store_outcome collection_prepare(struct store_conn *conn,
+	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret)
+{
+	return collection->is_view ? store_prepare_view(conn, sql, &collection->grant, ret)
+				   : store_prepare(conn, sql, ret);
 }
 
 static void link_relations(struct record_schema *schema)
@@ -273,7 +294,7 @@ int schema_load(struct store_conn *conn, struct record_schema **ret, struct err 
 	if (read_all(conn, schema, err) < 0 || auth_options_load(conn, schema, err) < 0)
 		return -1;
 	link_relations(schema);
-	bool is_done = names_init(schema);
+	bool is_done = names_init(schema) && grant_views(schema);
 	for (size_t i = 0; i < schema->n_collections && is_done; i++)
 		is_done = plan_output(schema->arena, &schema->collections[i]);
 	for (size_t i = 0; i < schema->n_collections && is_done; i++)
@@ -310,6 +331,13 @@ static void write_member(struct text_json_writer *writer, const char *key, struc
 	text_json_write_string(writer, text);
 }
 
+const char *collection_type_name(const struct record_collection *collection)
+{
+	if (collection->is_view)
+		return "view";
+	return collection->is_auth ? "auth" : "base";
+}
+
 void collection_write(struct text_json_writer *writer, const struct record_collection *collection)
 {
 	static const char *const rule_names[RULES] = { "listRule", "viewRule", "createRule",
@@ -324,7 +352,7 @@ void collection_write(struct text_json_writer *writer, const struct record_colle
 			text_json_write_string(writer, collection->rules[i].text);
 	}
 	write_member(writer, "name", collection->name);
-	write_member(writer, "type", collection->is_auth ? BYTES("auth") : BYTES("base"));
+	write_member(writer, "type", bytes_of(collection_type_name(collection)));
 	text_json_write_key(writer, BYTES("fields"));
 	text_json_begin_array(writer);
 	for (size_t i = 0; i < collection->n_fields; i++)
@@ -341,5 +369,7 @@ void collection_write(struct text_json_writer *writer, const struct record_colle
 		auth_options_write(writer, collection);
 	write_member(writer, "created", collection->created);
 	write_member(writer, "updated", collection->updated);
+	if (collection->is_view)
+		write_member(writer, "viewQuery", collection->view_query);
 	text_json_end_object(writer);
 }

@@ -21,6 +21,7 @@
 #define RULE_PARAM      10   /* parameters of rules start here; 1 to 9 are the statements' own */
 #define TEXT_MAX        5000 /* characters of a text field that sets no maximum */
 #define JSON_MAX        (1 << 20)
+#define EDITOR_MAX      (5 << 20) /* bytes; a body's limit is lower */
 
 enum field_type {
 	FIELD_TEXT,
@@ -34,6 +35,8 @@ enum field_type {
 	FIELD_JSON,
 	FIELD_RELATION,
 	FIELD_PASSWORD,
+	FIELD_EDITOR,
+	FIELD_GEO_POINT,
 	FIELD_TYPES
 };
 
@@ -53,12 +56,16 @@ struct record_field {
 	struct bytes column; /* quoted */
 	enum field_type type;
 	bool is_system, is_hidden, is_presentable, is_required;
-	bool is_primary; /* the id */
-	bool is_secret;  /* password, tokenKey: never shown, never asked for */
-	bool is_list;    /* holds a JSON array */
+	bool is_primary;  /* the id */
+	bool is_secret;   /* password, tokenKey: never shown, never asked for */
+	bool is_list;     /* holds a JSON array */
+	bool is_raw;      /* its column holds JSON: a list, json, geoPoint */
+	bool is_computed; /* a json field of a view: its column may hold anything */
+	bool convert_urls;
+	int64_t cost; /* of password; PocketBase's, kept and not used: see docs/pocketbase.md */
 	bool only_int, cascade_delete, on_create, on_update;
-	/* Characters of text and password, choices of select and relation, bytes of json; 0: none.
-	 */
+	/* Characters of text and password, choices of select and relation, bytes of json and
+	 * editor; 0: none. */
 	int64_t min, max;
 	bool has_min, has_max; /* of min_number, max_number */
 	double min_number, max_number;
@@ -105,9 +112,11 @@ struct record_collection {
 	size_t n_fields;
 	struct bytes_list indexes;
 	struct bytes created, updated;
+	struct bytes view_query;
 
 	/* worked out */
-	struct out_item *out; /* in order of name */
+	struct store_grant grant; /* of a view: what its SELECT may read */
+	struct out_item *out;     /* in order of name */
 	size_t n_out;
 	/* The view rule, for the paths of clients' filters; is_row_open: it lets everybody. */
 	struct expr_guard row_guard;
@@ -154,19 +163,28 @@ const struct record_field *collection_field(
 bool names_init(struct record_schema *schema);
 /* True when one index alone makes the field unique. */
 bool field_is_unique(const struct record_collection *collection, const struct record_field *field);
-/* As store_prepare, for a statement that reads this collection's table. */
+/* As store_prepare, for a statement that reads this collection's table: a view's runs under its
+ * grant. */
 enum store_outcome collection_prepare(struct store_conn *conn,
 	const struct record_collection *collection, struct bytes sql, struct store_stmt **ret);
+/* "base", "auth", "view". */
+const char *collection_type_name(const struct record_collection *collection);
 /* As the collections API has it. */
 void collection_write(struct text_json_writer *writer, const struct record_collection *collection);
 
 /* ---- fields (field.c) ---- */
-/* Reads a field object. False when it is not one; *ret_code and *ret_message say why. */
-bool field_parse(struct bytes json, struct arena *arena, struct record_field *ret,
-	const char **ret_code, const char **ret_message);
-/* Works out column, is_list, regex and so on from what was read. False when the arena is full or
- * the pattern is none. */
-bool field_prepare(struct record_field *field, struct arena *arena);
+enum field_result {
+	FIELD_OK,
+	FIELD_NO_OBJECT,   /* no object, or its type is none that we know */
+	FIELD_BAD_OPTION,  /* *ret_option has a value of another kind */
+	FIELD_BAD_PATTERN, /* the pattern is no regular expression that is supported here */
+	FIELD_NOMEM
+};
+/* Reads a field object and prepares it. Whether its options fit each other, field_check says. */
+enum field_result field_parse(
+	struct bytes json, struct arena *arena, struct record_field *ret, const char **ret_option);
+/* Works out column, is_list, regex and so on from what was read. */
+enum field_result field_prepare(struct record_field *field, struct arena *arena);
 void field_fini(struct record_field *field);
 void field_write(struct text_json_writer *writer, const struct record_field *field);
 /* Not everybody who sees the record may read the field. */
@@ -174,10 +192,16 @@ static inline bool field_is_ruled(const struct record_field *field)
 {
 	return field->read_rule.text.n > 0;
 }
+/* Whether values of this type can be made into those of others and back. */
+bool field_can_convert(enum field_type type);
 /* The column as CREATE TABLE has it, without its name. */
 const char *field_column_type(const struct record_field *field);
+/* "text", as the API has it. */
+const char *field_type_name(enum field_type type);
 /* True for names that a field or a collection of a user's may have. */
 bool name_is_valid(struct bytes name);
+/* True for the words that mean something else where a field is named. */
+bool name_is_reserved(struct bytes name);
 /* The name in quotes; it has none of its own. */
 struct bytes name_quote(struct arena *arena, struct bytes name);
 /* The texts of a JSON array, copied. */

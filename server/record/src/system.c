@@ -63,11 +63,11 @@ static bool add_fields(struct change *change, size_t *at, const struct system_fi
 		memcpy(fields, change->fields, change->n_fields * sizeof(*fields));
 	change->fields = fields;
 	for (size_t i = 0; i < n; i++) {
-		const char *code, *message;
+		const char *option;
 		struct record_field field;
 		if (has_field(change, list[i].name))
 			continue;
-		if (!field_parse(bytes_of(list[i].json), arena, &field, &code, &message))
+		if (field_parse(bytes_of(list[i].json), arena, &field, &option) != FIELD_OK)
 			return false;
 		/* A pattern's automaton is the snapshot's to make. */
 		field_fini(&field);
@@ -129,6 +129,12 @@ static struct change_rule rule(const char *text)
 	return (struct change_rule){ .is_set = true, .is_null = !text, .text = bytes_of(text) };
 }
 
+bool change_add_date_fields(struct change *change, struct arena *arena)
+{
+	size_t at = change->n_fields;
+	return add_fields(change, &at, date_fields, N(date_fields), arena);
+}
+
 static enum store_outcome insert_system(
 	struct store_conn *conn, struct arena *arena, const char *now, bool is_superusers)
 {
@@ -144,10 +150,12 @@ static enum store_outcome insert_system(
 		return STORE_FAULT;
 	size_t at = change.n_fields;
 	if ((!is_superusers && !add_fields(&change, &at, user_fields, N(user_fields), arena)) ||
-		!add_fields(&change, &at, date_fields, N(date_fields), arena) ||
+		!change_add_date_fields(&change, arena) ||
 		!change_add_system_indexes(&change, arena))
 		return STORE_FAULT;
-	return collection_insert(conn, &change, now);
+	size_t index;
+	enum store_outcome outcome = collection_insert(conn, &change, now);
+	return outcome == STORE_OK ? collection_index(conn, &change, &index) : outcome;
 }
 
 static int make_system(struct store_conn *conn, struct err *err)

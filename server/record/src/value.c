@@ -15,8 +15,15 @@
 void value_default(const struct record_field *field, struct value *ret)
 {
 	*ret = (struct value){ .is_set = true, .is_null = field->type == FIELD_JSON };
+	if (field->is_raw && !ret->is_null)
+		ret->text = value_empty_json(field);
+}
+
+struct bytes value_empty_json(const struct record_field *field)
+{
 	if (field->is_list)
-		ret->text = BYTES("[]");
+		return BYTES("[]");
+	return field->type == FIELD_GEO_POINT ? BYTES("{\"lon\":0,\"lat\":0}") : BYTES("null");
 }
 
 /* ---- dates ---- */
@@ -246,15 +253,61 @@ static bool to_date(struct bytes text, struct arena *arena, struct bytes *ret)
 	return out;
 }
 
-/* A string that spells an array, an object, a number, true, false or null is that, so that forms
- * and JSON bodies can say the same; one in quotation marks of its own is the string in them. */
-static struct bytes spelled_json(struct bytes text, struct bytes json)
+/* The text of a JSON string that is itself JSON of the kinds that a form can send; else {NULL, 0}.
+ */
+static struct bytes json_within(struct bytes text)
 {
-	static const char starts[] = "[{\"-0123456789tfn";
-	bool may_be = text.n && memchr(starts, text.p[0], sizeof(starts) - 1);
-	if (may_be && text_json_check(text, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID)
+	bool is_word = bytes_eq_string(text, "null") || bytes_eq_string(text, "true") ||
+		       bytes_eq_string(text, "false");
+	bool may_be = text.n && strchr("0123456789-\"[{", text.p[0]) && text.p[0];
+	if (is_word ||
+		(may_be && text_json_check(text, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID))
 		return text;
-	return json;
+	return (struct bytes){ NULL, 0 };
+}
+
+static bool to_json(const struct text_json_token *token, struct bytes json, struct bytes text,
+	struct arena *arena, struct value *ret)
+{
+	struct bytes within =
+		token->type == TEXT_JSON_STRING ? json_within(text) : (struct bytes){ NULL, 0 };
+	ret->text = json;
+	if (within.n) {
+		char *copy = arena_copy(arena, within);
+		ret->text = (struct bytes){ copy, within.n };
+	}
+	ret->is_null = bytes_eq_string(ret->text, "null");
+	return ret->text.p;
+}
+
+static double coordinate(struct bytes json, struct bytes pointer)
+{
+	struct text_json_reader reader;
+	struct text_json_token token;
+	struct bytes member;
+	double number;
+	if (text_json_find(json, pointer, &member) != TEXT_JSON_FOUND)
+		return 0;
+	text_json_reader_init(&reader, member);
+	text_json_next(&reader, &token);
+	return text_json_double(&token, &number) ? number : 0;
+}
+
+/* {"lon":..,"lat":..}, or a text that holds it; all else is where both are 0. */
+static bool to_point(const struct text_json_token *token, struct bytes json, struct bytes text,
+	struct arena *arena, struct value *ret)
+{
+	char lon[TEXT_JSON_DOUBLE_BYTES], lat[TEXT_JSON_DOUBLE_BYTES];
+	struct bytes point = token->type == TEXT_JSON_STRING ? json_within(text) : json;
+	if (point.n && point.p[0] == '{') {
+		ret->number = coordinate(point, BYTES("/lon"));
+		ret->latitude = coordinate(point, BYTES("/lat"));
+	}
+	size_t n_lon = text_json_format_double(ret->number, lon);
+	size_t n_lat = text_json_format_double(ret->latitude, lat);
+	ret->text = arena_printf(
+		arena, "{\"lon\":%.*s,\"lat\":%.*s}", (int)n_lon, lon, (int)n_lat, lat);
+	return ret->text.p;
 }
 
 bool value_parse(
@@ -282,10 +335,9 @@ bool value_parse(
 	case FIELD_RELATION:
 		return to_items(json, arena, ret) && value_set_items(field, ret, arena);
 	case FIELD_JSON:
-		ret->is_null = token.type == TEXT_JSON_NULL;
-		ret->text = token.type == TEXT_JSON_STRING ? spelled_json(text, json) : json;
-		ret->is_null |= bytes_eq_string(ret->text, "null");
-		return true;
+		return to_json(&token, json, text, arena, ret);
+	case FIELD_GEO_POINT:
+		return to_point(&token, json, text, arena, ret);
 	default:
 		ret->text = text;
 		return true;

@@ -104,6 +104,10 @@ struct record_work *work_new(struct record_call *call, void (*start)(struct reco
 struct record_work *work_new_with_collection(
 	struct record_call *call, void (*start)(struct record_call *call));
 
+/* For what only superusers may do: 403 for all others. */
+struct record_work *work_new_for_superuser(
+	struct record_call *call, void (*start)(struct record_call *call), bool needs_collection);
+
 /* Gives back what the work holds, without an answer. */
 void work_release(struct record_work *work);
 /* Ends the call. */

@@ -86,6 +86,13 @@ static void note_conflict(struct store_conn *conn)
 			sizeof(conn->conflict_columns));
 }
 
+/* A read that a client asked for met a view whose own part fails. */
+static enum store_outcome fail_view(struct store_conn *conn)
+{
+	ERR_SET(&conn->err, ERR_INVALID, "%s", conn->message);
+	return STORE_FAULT;
+}
+
 enum store_outcome conn_fail(struct store_conn *conn, int rc)
 {
 	int primary = rc & 0xff;
@@ -98,14 +105,14 @@ enum store_outcome conn_fail(struct store_conn *conn, int rc)
 	case SQLITE_FULL:
 		return STORE_FULL;
 	case SQLITE_AUTH:
-		return STORE_REFUSED;
+		return conn->is_viewing ? fail_view(conn) : STORE_REFUSED;
 	default:
 		/* Foreign SQL fails for reasons of its own (overflow, memory, a bad pattern): no
 		 * fault of ours, but time, the disk and the file are. */
 		if (conn->grant && (primary == SQLITE_ERROR || primary == SQLITE_NOMEM ||
 					   primary == SQLITE_TOOBIG || primary == SQLITE_MISMATCH ||
 					   primary == SQLITE_RANGE || primary == SQLITE_READONLY))
-			return STORE_REFUSED;
+			return conn->is_viewing ? fail_view(conn) : STORE_REFUSED;
 		ERR_SET(&conn->err, err_code_of(primary), "%s", conn->message);
 		conn->err.os_errno = sqlite3_system_errno(conn->db);
 		return STORE_FAULT;

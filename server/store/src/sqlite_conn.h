@@ -21,6 +21,8 @@ struct store_stmt {
 	bool is_foreign;
 	bool is_used; /* by the current job: in conn->used, not to be evicted */
 	bool bind_failed;
+	const struct store_grant *grant; /* of a view: set around each step; else NULL */
+	size_t budget_left;              /* of the same: what its next steps may still take */
 	struct store_stmt *bucket_next;
 	struct store_stmt *older, *newer; /* least recently used order */
 	struct store_stmt *used_next;
@@ -43,6 +45,7 @@ struct store_conn {
 	const struct store_job *job;
 
 	const struct store_grant *grant; /* NULL: the SQL is ours */
+	bool is_viewing; /* grant is that of a view, set around a statement of ours */
 	bool has_table_functions;
 	int own_limits[LIMITS_MAX]; /* of sqlite3_limit, to go back to */
 
@@ -64,10 +67,14 @@ void stmt_cache_clear(struct store_conn *conn);
 
 /* Installs authorizer and progress handler, once per connection. */
 int grant_init(struct store_conn *conn, struct err *err);
+/* One step of a view's statement, under its grant. */
+enum store_outcome grant_step(struct store_stmt *stmt, bool *ret_has_row);
 
 /* Sets up the library for this process, once: before any connection. Returns 0 or -1. */
 int memory_init(struct err *err);
 /* While a budget is set, allocations of this thread that pass it fail. 0 takes it away. */
 void memory_set_budget(size_t bytes);
+/* What is left of it, at least 1. */
+size_t memory_budget_left(void);
 
 #endif

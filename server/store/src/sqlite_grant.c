@@ -8,6 +8,7 @@
  * A statement that was prepared under one grant must not serve another one, so the grant is part of
  * the key under which foreign statements are cached.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,36 +18,39 @@
 #define PROGRESS_OPS         1000        /* some 20 to 100 us between two looks at the clock */
 #define FOREIGN_PROGRESS_OPS 10          /* one of them may build a text of 1 MB: some ms */
 #define FOREIGN_MEMORY_BYTES (32u << 20) /* for one statement's rows, sorts and temporary trees */
+#define VIEW_PROGRESS_OPS    100
 #define FOREIGN_TEXT_BYTES   100000
 
-/* id of the limit, value while SQL is foreign. They also hold for the schema when a statement is
- * prepared again after a change to it, so no table of ours may pass them. */
-static const int limits[LIMITS_MAX][2] = {
-	{ SQLITE_LIMIT_LENGTH, 1000000 },
-	{ SQLITE_LIMIT_SQL_LENGTH, FOREIGN_TEXT_BYTES },
-	{ SQLITE_LIMIT_COLUMN, 400 },
-	{ SQLITE_LIMIT_EXPR_DEPTH, 50 },
-	{ SQLITE_LIMIT_COMPOUND_SELECT, 5 },
-	{ SQLITE_LIMIT_VDBE_OP, 25000 },
-	{ SQLITE_LIMIT_FUNCTION_ARG, 16 },
-	{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 },
-	{ SQLITE_LIMIT_VARIABLE_NUMBER, 64 },
+/* id of the limit, value while SQL is foreign, value while a view runs inside SQL of ours. They
+ * also hold for the schema when a statement is prepared again after a change to it, so no table of
+ * ours may pass them. */
+static const int limits[LIMITS_MAX][3] = {
+	{ SQLITE_LIMIT_LENGTH, 1000000, 8000000 },
+	{ SQLITE_LIMIT_SQL_LENGTH, FOREIGN_TEXT_BYTES, 1000000 },
+	{ SQLITE_LIMIT_COLUMN, 400, 400 },
+	{ SQLITE_LIMIT_EXPR_DEPTH, 50, 1000 },
+	{ SQLITE_LIMIT_COMPOUND_SELECT, 5, 16 },
+	{ SQLITE_LIMIT_VDBE_OP, 25000, 100000 },
+	{ SQLITE_LIMIT_FUNCTION_ARG, 16, 100 },
+	{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50, 4000 },
+	{ SQLITE_LIMIT_VARIABLE_NUMBER, 64, 32766 },
 };
 
 /* Functions that compute from their arguments alone, sorted. What is not here is refused: among
  * others load_extension, randomblob, zeroblob, fts3_tokenizer and all that tell about the library.
  */
-static const char *const functions[] = { "->", "->>", "abs", "avg", "ceil", "ceiling", "char",
-	"coalesce", "count", "cume_dist", "current_date", "current_time", "current_timestamp",
-	"date", "datetime", "dense_rank", "exp", "first_value", "floor", "format", "glob",
-	"group_concat", "hex", "ifnull", "iif", "instr", "json", "json_array", "json_array_length",
-	"json_each", "json_extract", "json_group_array", "json_group_object", "json_insert",
-	"json_object", "json_patch", "json_quote", "json_remove", "json_replace", "json_set",
-	"json_tree", "json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length",
-	"like", "ln", "log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value",
-	"ntile", "nullif", "percent_rank", "pow", "power", "printf", "quote", "rank", "replace",
-	"round", "row_number", "rtrim", "sign", "sqrt", "strftime", "substr", "substring", "sum",
-	"time", "total", "trim", "trunc", "typeof", "unicode", "unixepoch", "unlikely", "upper" };
+static const char *const functions[] = { "->", "->>", "abs", "acos", "asin", "atan", "atan2", "avg",
+	"ceil", "ceiling", "char", "coalesce", "cos", "count", "cume_dist", "current_date",
+	"current_time", "current_timestamp", "date", "datetime", "degrees", "dense_rank", "exp",
+	"first_value", "floor", "format", "glob", "group_concat", "hex", "ifnull", "iif", "instr",
+	"json", "json_array", "json_array_length", "json_each", "json_extract", "json_group_array",
+	"json_group_object", "json_insert", "json_object", "json_patch", "json_quote",
+	"json_remove", "json_replace", "json_set", "json_tree", "json_type", "json_valid",
+	"julianday", "lag", "last_value", "lead", "length", "like", "ln", "log", "log10", "log2",
+	"lower", "ltrim", "max", "min", "mod", "nth_value", "ntile", "nullif", "percent_rank", "pi",
+	"pow", "power", "printf", "quote", "radians", "rank", "replace", "round", "row_number",
+	"rtrim", "sign", "sin", "sqrt", "strftime", "substr", "substring", "sum", "tan", "time",
+	"total", "trim", "trunc", "typeof", "unicode", "unixepoch", "unlikely", "upper" };
 
 static int compare_name(const void *a, const void *b)
 {
@@ -105,12 +109,18 @@ static int authorize(void *context, int action, const char *a, const char *b, co
 	case SQLITE_RECURSIVE:
 		return SQLITE_OK;
 	case SQLITE_FUNCTION:
+		/* A page of a view may be asked for in random order. */
+		if (grant->is_view && b && strcasecmp(b, "random") == 0)
+			return SQLITE_OK;
 		return is_harmless_function(b) ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_READ:
 		if (!may_read(grant, a, b))
 			return SQLITE_DENY;
-		/* Secrets (password hashes, token keys) read as NULL, so that SELECT * works. */
-		return b && b[0] == '_' ? SQLITE_IGNORE : SQLITE_OK;
+		/* Secrets (password hashes, token keys) read as NULL, so that SELECT * works. A
+		 * view's text is checked once and kept: it must not name them at all. */
+		if (b && b[0] == '_')
+			return grant->is_view ? SQLITE_DENY : SQLITE_IGNORE;
+		return SQLITE_OK;
 	case SQLITE_INSERT:
 	case SQLITE_DELETE:
 		return may_write(grant, a) ? SQLITE_OK : SQLITE_DENY;
@@ -131,7 +141,7 @@ static int on_progress(void *context)
 	uint64_t now = clock_mono_ns();
 	if (conn->deadline_ns && now >= conn->deadline_ns)
 		return 1;
-	return conn->grant && now >= conn->grant->deadline_ns;
+	return conn->grant && conn->grant->deadline_ns && now >= conn->grant->deadline_ns;
 }
 
 int grant_init(struct store_conn *conn, struct err *err)
@@ -156,21 +166,57 @@ static void connect_table_functions(struct store_conn *conn)
 	sqlite3_exec(conn->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
 }
 
+static void set_limits(struct store_conn *conn, const struct store_grant *grant)
+{
+	int column = grant && grant->is_view ? 2 : 1;
+	int n_ops = column == 2 ? VIEW_PROGRESS_OPS : FOREIGN_PROGRESS_OPS;
+	sqlite3_progress_handler(conn->db, grant ? n_ops : PROGRESS_OPS, on_progress, conn);
+	for (int i = 0; i < LIMITS_MAX; i++)
+		sqlite3_limit(
+			conn->db, limits[i][0], grant ? limits[i][column] : conn->own_limits[i]);
+}
+
 void store_set_grant(struct store_conn *conn, const struct store_grant *grant)
 {
-	bool had_one = conn->grant;
+	const struct store_grant *had = conn->grant;
 	if (grant)
 		connect_table_functions(conn);
 	conn->grant = grant;
-	if (!grant && !had_one)
+	if (!grant && !had)
 		return;
 	memory_set_budget(grant ? FOREIGN_MEMORY_BYTES : 0);
-	if (!grant != had_one)
-		return;
-	sqlite3_progress_handler(
-		conn->db, grant ? FOREIGN_PROGRESS_OPS : PROGRESS_OPS, on_progress, conn);
-	for (int i = 0; i < LIMITS_MAX; i++)
-		sqlite3_limit(conn->db, limits[i][0], grant ? limits[i][1] : conn->own_limits[i]);
+	if (!grant != !had || (grant && grant->is_view != had->is_view))
+		set_limits(conn, grant);
+}
+
+static void begin_view(struct store_conn *conn, const struct store_grant *grant)
+{
+	assert(grant->is_view && !conn->grant); /* one kind of foreign SQL at a time */
+	store_set_grant(conn, grant);
+	conn->is_viewing = true;
+}
+
+static void end_view(struct store_conn *conn)
+{
+	store_set_grant(conn, NULL);
+	conn->is_viewing = false;
+}
+
+enum store_outcome grant_step(struct store_stmt *stmt, bool *ret_has_row)
+{
+	struct store_conn *conn = stmt->conn;
+	enum store_outcome outcome = STORE_OK;
+	begin_view(conn, stmt->grant);
+	memory_set_budget(stmt->budget_left);
+	int rc = sqlite3_step(stmt->handle);
+	*ret_has_row = rc == SQLITE_ROW;
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+		outcome = conn_fail(conn, rc);
+		sqlite3_reset(stmt->handle);
+	}
+	stmt->budget_left = memory_budget_left();
+	end_view(conn);
+	return outcome;
 }
 
 static enum store_outcome refuse(struct store_conn *conn, const char *why)
@@ -247,5 +293,26 @@ enum store_outcome store_prepare_foreign(
 	if (!conn->grant->may_write && !sqlite3_stmt_readonly(stmt->handle))
 		return refuse(conn, "the statement writes");
 	*ret = stmt;
+	return STORE_OK;
+}
+
+enum store_outcome store_prepare_view(struct store_conn *conn, struct bytes sql,
+	const struct store_grant *grant, struct store_stmt **ret)
+{
+	DEFER(bytes_buf_fini) struct bytes_buf key;
+	/* What the grant names changes only with the schema, and then the library prepares again.
+	 */
+	bytes_buf_init(&key, (1u << 20) + 2);
+	bytes_buf_append(&key, sql);
+	bytes_buf_append(&key, (struct bytes){ "\0v", 2 });
+	if (key.failed)
+		return refuse(conn, "the statement is too long");
+	begin_view(conn, grant);
+	enum store_outcome outcome = stmt_get(conn, sql, bytes_buf_view(&key), true, ret);
+	end_view(conn);
+	if (outcome != STORE_OK)
+		return outcome;
+	(*ret)->grant = grant;
+	(*ret)->budget_left = FOREIGN_MEMORY_BYTES;
 	return STORE_OK;
 }

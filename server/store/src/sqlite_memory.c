@@ -22,6 +22,11 @@ void memory_set_budget(size_t bytes)
 	has_budget = bytes > 0;
 }
 
+size_t memory_budget_left(void)
+{
+	return budget_left ? budget_left : 1;
+}
+
 static bool charge(size_t n)
 {
 	if (!has_budget)

@@ -135,6 +135,7 @@ enum store_outcome stmt_get(struct store_conn *conn, struct bytes text, struct b
 	}
 	lru_append(conn, stmt);
 	stmt->bind_failed = false;
+	stmt->grant = NULL;
 	if (!stmt->is_used) {
 		stmt->is_used = true;
 		stmt->used_next = conn->used;
@@ -217,10 +218,12 @@ enum store_outcome store_step(struct store_stmt *stmt, bool *ret_has_row)
 		return stmt->is_foreign ? STORE_REFUSED : STORE_FAULT;
 	}
 	/* A step after a schema change prepares again, and would do so with our own rights. */
-	if (stmt->is_foreign && !conn->grant) {
+	if (stmt->is_foreign && !stmt->grant && !conn->grant) {
 		ERR_SET(&conn->err, ERR_STATE, "foreign SQL is stepped without a grant");
 		return STORE_FAULT;
 	}
+	if (stmt->grant)
+		return grant_step(stmt, ret_has_row);
 	int rc = sqlite3_step(stmt->handle);
 	if (rc == SQLITE_ROW) {
 		*ret_has_row = true;
@@ -259,6 +262,13 @@ int store_n_columns(struct store_stmt *stmt)
 struct bytes store_column_name(struct store_stmt *stmt, int column)
 {
 	return bytes_of(sqlite3_column_name(stmt->handle, column));
+}
+
+void store_column_origin(
+	struct store_stmt *stmt, int column, struct bytes *ret_table, struct bytes *ret_column)
+{
+	*ret_table = bytes_of(sqlite3_column_table_name(stmt->handle, column));
+	*ret_column = bytes_of(sqlite3_column_origin_name(stmt->handle, column));
 }
 
 enum store_type store_column_type(struct store_stmt *stmt, int column)
