@@ -2,9 +2,10 @@
  * suite.mjs - PocketBase's JavaScript SDK, unmodified, against Tenon: each public method is used, or docs/pocketbase.md
  * says that it is refused, with which status and why; what is in neither fails.
  *
- *   node suite.mjs --base URL --email E --password P --other URL --refused docs/pocketbase.md --mail FOLDER
+ *   node suite.mjs --base URL --email E --password P --other URL --refused docs/pocketbase.md --mail FOLDER --mail-port N
  *
- * --other is another tenant with the same superuser; --mail is where the mail sink puts what it was sent, one file each.
+ * --other is another tenant with the same superuser; --mail is where the mail server puts what it was sent, one file
+ * each, and --mail-port where it listens.
  * Prints a line for each claim; exits 0 when all hold.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -22,6 +23,7 @@ const { values: args } = parseArgs({
 		password: { type: "string" },
 		refused: { type: "string" },
 		mail: { type: "string" },
+		"mail-port": { type: "string" },
 	},
 });
 globalThis.EventSource = EventSource;
@@ -60,16 +62,16 @@ async function until(condition, what, milliseconds = 5000) {
 	}
 	throw new Error(`${what} did not come within ${milliseconds} ms`);
 }
-/** The newest mail to an address whose text has a link with a token. */
-const tokenFor = (address) =>
+/** The token in the newest letter of a kind: "verification", "password-reset" or "email-change". */
+const tokenFor = (address, kind) =>
 	until(() => {
-		for (const file of readdirSync(args.mail).sort().reverse()) {
-			const text = readFileSync(`${args.mail}/${file}`, "utf8").replaceAll("=\r\n", "").replaceAll("=3D", "=");
-			const token = text.includes(address) && /(?:confirm-[a-z-]+\/|token=)([\w-]+\.[\w-]+\.[\w-]+)/.exec(text);
+		for (const file of readdirSync(args.mail).sort((a, b) => b - a)) {
+			const text = readFileSync(`${args.mail}/${file}`, "utf8").replaceAll(/=\r?\n/g, "").replaceAll("=3D", "=");
+			const token = text.includes(address) && new RegExp(`confirm-${kind}/([\\w-]+\\.[\\w-]+\\.[\\w-]+)`).exec(text);
 			if (token) return token[1];
 		}
 		return undefined;
-	}, `a mail to ${address}`);
+	}, `a letter to ${address}`);
 
 const done = new Set();
 const pb = new PocketBase(args.base);
@@ -272,6 +274,7 @@ const ann = { email: "ann@example.com", password: "first password" };
 await part("users", async () => {
 	await pb.settings.update({
 		meta: { appName: "Shop", appURL: "http://shop.test", senderName: "Shop", senderAddress: "shop@example.com" },
+		smtp: { enabled: true, host: "127.0.0.1", port: Number(args["mail-port"]) },
 	});
 	const made = await records("users").create({ email: ann.email, password: ann.password, passwordConfirm: ann.password, name: "Ann" });
 	const user = new PocketBase(args.base);
@@ -283,13 +286,13 @@ await part("users", async () => {
 	is("a user is no superuser", [true, false], [user.authStore.isValid, user.authStore.isSuperuser]);
 	await users.authRefresh();
 	await users.requestVerification(ann.email);
-	is("the address is verified", true, await users.confirmVerification(await tokenFor(ann.email)));
+	is("the address is verified", true, await users.confirmVerification(await tokenFor(ann.email, "verification")));
 	is("and says so", true, (await users.getOne(made.id)).verified);
 	await users.requestEmailChange("anna@example.com");
-	is("the address is changed", true, await users.confirmEmailChange(await tokenFor("anna@example.com"), ann.password));
+	is("the address is changed", true, await users.confirmEmailChange(await tokenFor("anna@example.com", "email-change"), ann.password));
 	is("the old token is worth nothing", 401, await status(users.authRefresh()));
 	await users.requestPasswordReset("anna@example.com");
-	is("the password is reset", true, await users.confirmPasswordReset(await tokenFor("anna@example.com"), "second password", "second password"));
+	is("the password is reset", true, await users.confirmPasswordReset(await tokenFor("anna@example.com", "password-reset"), "second password", "second password"));
 	is("the old password is none", 400, await status(users.authWithPassword("anna@example.com", ann.password)));
 	await users.authWithPassword("anna@example.com", "second password");
 	is("a reset for nobody looks alike", true, await users.requestPasswordReset("nobody@example.com"));
@@ -326,6 +329,7 @@ await part("the client itself", async () => {
 	is("send options are taken", "GET", pb.initSendOptions("/x", { method: "GET" }).method);
 	is("a header is found", "b", pb.getHeader({ A: "b" }, "a"));
 	is("a filter is bound", 'a = "it\'s"', pb.filter('a = {:x}', { x: "it's" }).replaceAll("\\'", "'").replaceAll("'it's'", "\"it's\""));
+	pb.autoCancellation(false);
 	pb.cancelRequest("nothing");
 	pb.cancelAllRequests();
 	const cookie = pb.authStore.exportToCookie();
