@@ -9,7 +9,8 @@
 #include "plan.h"
 #include "text_json_reader.h"
 
-#define PATTERN_MAX 50000 /* bytes that SQLite takes */
+#define PATTERN_MAX 50000              /* bytes that SQLite takes */
+#define WHOLE_MAX   2251799813685248.0 /* up to 2^51 its NUMERIC makes integers */
 
 static struct expr_value integer_value(int64_t integer)
 {
@@ -89,7 +90,7 @@ bool value_text(const struct expr_value *value, struct arena *arena, struct byte
 	if (value->type != EXPR_VALUE_REAL)
 		return ret->p || value->type != EXPR_VALUE_INTEGER;
 	char digits[40];
-	(void)snprintf(digits, sizeof(digits), "%.15g", value->real);
+	(void)snprintf(digits, sizeof(digits), "%.15g", value->real == 0 ? 0.0 : value->real);
 	const char *e = strchr(digits, 'e');
 	size_t n = e ? (size_t)(e - digits) : strlen(digits);
 	bool is_whole = !memchr(digits, '.', n) && isfinite(value->real);
@@ -109,7 +110,7 @@ bool value_shown(const struct expr_value *value, struct arena *arena, struct byt
 	if (!bytes_to_string(*ret, text, sizeof(text)))
 		return true;
 	double real = strtod(text, NULL);
-	if (real != trunc(real) || fabs(real) >= 9.2e18)
+	if (real != trunc(real) || fabs(real) >= WHOLE_MAX)
 		return true;
 	whole.integer = (int64_t)real;
 	return value_text(&whole, arena, ret);
