@@ -377,7 +377,7 @@ static inline int fixture_main(const char *name, const struct unit_test *tests, 
 	struct err err = { 0 };
 	struct executor *executor = NULL;
 	struct store *store = NULL;
-	struct executor_config lanes = { { 1, 1, 1 }, { 10, 10, 10 } };
+	struct executor_config lanes = { { 1, 1, 1, 1 }, { 10, 10, 10, 10 } };
 	struct fixture_run run = { name, tests, n, 2 };
 	char path[64];
 	snprintf(path, sizeof(path), "/tmp/tenon-%s-test.db", name);

@@ -198,6 +198,13 @@ static void sort_keys_keep_to_guards(void)
 				BYTES("t"), 1, fixture.arena, &sql, &error),
 		EXPR_OK);
 	CU_ASSERT(bytes_eq_string(sql.params[0].name, "$.\"k\"[0]"));
+	static const char *const refused[] = { "data.k\"", "data..k", ".n", "n.", "n desc", "n,n",
+		"n\n", "\xc3\xa9" };
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		CU_ASSERT_EQUAL(
+			expr_compile_path(bytes_of(refused[i]), &fixture_rules,
+				&fixture_scopes[POSTS], BYTES("t"), 1, fixture.arena, &sql, &error),
+			EXPR_INVALID);
 	CU_ASSERT_EQUAL(expr_compile_path(BYTES("comments_via_post.text"), &fixture_rules,
 				&fixture_scopes[POSTS], BYTES("t"), 1, fixture.arena, &sql, &error),
 		EXPR_INVALID);

@@ -264,6 +264,23 @@ enum expr_result expr_compile(const struct expr_node *node, const struct expr_sc
 	return finish(&emitter, sql, plan, ret);
 }
 
+/* Names with single dots and colons between them, as the parser takes them. */
+static bool is_path(struct bytes path, size_t *ret_bad)
+{
+	bool is_joined = true;
+	for (size_t i = 0; i < path.n; i++) {
+		char c = path.p[i];
+		bool joins = c == '.' || c == ':';
+		bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			       (c >= '0' && c <= '9') || c == '_';
+		*ret_bad = i;
+		if (!is_word && (!joins || is_joined))
+			return false;
+		is_joined = joins;
+	}
+	return !is_joined && path.n <= EXPR_BYTES_MAX;
+}
+
 enum expr_result expr_compile_path(struct bytes path, const struct expr_schema *schema,
 	const void *scope, struct bytes alias, unsigned first_param, struct arena *arena,
 	struct expr_sql *ret, struct expr_error *error)
@@ -275,8 +292,9 @@ enum expr_result expr_compile_path(struct bytes path, const struct expr_schema *
 		.schema = schema, .scope = scope, .arena = arena, .error = error, .plan = &plan
 	};
 	*error = (struct expr_error){ 0 };
-	if (path.n == 0 || path.n > EXPR_BYTES_MAX || path.p[0] == '@')
-		return expr_fail(error, 0, "A field is expected.");
+	size_t bad = 0;
+	if (!is_path(path, &bad))
+		return expr_fail(error, bad, "A field is expected.");
 	enum expr_result result = resolve_operand(&resolver, &name, false, &term);
 	if (result != EXPR_OK)
 		return result;
