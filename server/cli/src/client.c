@@ -3,8 +3,7 @@
 #include "core.h"
 
 #include "clock.h"
-#include "text_json_check.h"
-#include "text_json_reader.h"
+#include "json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +14,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ASK_TIMEOUT_MS 15000
-#define FOLDER_WAIT_MS 10000
-#define COLUMNS_MAX    12
-#define CELL_MAX       64
+#define ASK_TIMEOUT_MS  15000
+#define FOLDER_WAIT_MS  10000
+#define COLUMNS_MAX     12
+#define CELL_MAX        64
+#define ANSWER_TEXT_MAX 65536 /* of one member that is no string */
+
+/* A list of all plugins of all tenants is an answer too. */
+static const struct text_json_limits answer_limits = {
+	.max_depth = 32, .max_nodes = 1000000, .max_bytes = 16u << 20
+};
 
 /* Reads a small file of the data folder; false when it is not there. */
 static bool read_line(const char *data_folder, const char *name, char *out, size_t cap)
@@ -120,66 +125,69 @@ void client_close(struct client *client)
 	*client = (struct client){ 0 };
 }
 
-/* The text of a member of a JSON object, "" when it has none. Strings come without quotation marks.
- */
-static void cell(struct bytes object, const char *column, char out[static CELL_MAX + 1])
+/* What a server sends is foreign text on this terminal: no control characters. */
+static void clean(char *text)
 {
-	char pointer[64] = "/";
-	struct bytes value = { 0 };
-
-	(void)snprintf(pointer, sizeof pointer, "/%s", column);
-	for (char *p = pointer + 1; *p; p++)
-		if (*p == '.')
-			*p = '/';
-	out[0] = '\0';
-	if (text_json_find(object, bytes_of(pointer), &value) != TEXT_JSON_FOUND)
-		return;
-	if (value.n >= 2 && value.p[0] == '"') {
-		char text[1024];
-		size_t n = 0;
-		struct bytes raw = { value.p + 1, value.n - 2 };
-		if (raw.n <= sizeof text && text_json_unescape(raw, text, &n))
-			(void)bytes_to_string((struct bytes){ text, n }, out, CELL_MAX + 1);
-	} else {
-		(void)bytes_to_string(value, out, CELL_MAX + 1);
-	}
-	/* What a server sends is foreign text on this terminal: no control characters. */
-	for (char *p = out; *p; p++)
+	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 32 || *p == 127)
 			*p = ' ';
 }
 
-/* Prints a JSON string to stderr as people read it. What a server sends is foreign text on this
- * terminal: no control characters. */
-static void tell_text(struct bytes json)
+/* The text of a member of an object, "" when it has none: strings without quotation marks, all else
+ * as JSON. A dot in the column's name goes a level down. */
+static void cell(const struct json *object, const char *column, char out[static CELL_MAX + 1])
+{
+	char name[64];
+	struct bytes text;
+
+	(void)snprintf(name, sizeof name, "%s", column);
+	char *rest = name;
+	for (char *part; object && (part = strsep(&rest, "."));)
+		object = json_get(object, part);
+	out[0] = '\0';
+	if (!object)
+		return;
+	if (json_as_string(object, &text)) {
+		(void)bytes_to_string(text, out, CELL_MAX + 1);
+	} else {
+		DEFER(bytes_buf_fini) struct bytes_buf json;
+		struct text_json_writer writer;
+		bytes_buf_init(&json, ANSWER_TEXT_MAX);
+		text_json_writer_init(&writer, &json);
+		json_write(object, &writer);
+		(void)bytes_to_string(bytes_buf_view(&json), out, CELL_MAX + 1);
+	}
+	clean(out);
+}
+
+/* Prints a member that is a string to stderr as people read it. */
+static void tell_text(const struct json *object, const char *name)
 {
 	char text[1024];
-	size_t n = 0;
+	struct bytes message;
 
-	if (json.n < 2 || json.p[0] != '"' || json.n > sizeof text ||
-		!text_json_unescape((struct bytes){ json.p + 1, json.n - 2 }, text, &n))
+	if (!json_as_string(json_get(object, name), &message))
 		return;
-	for (size_t i = 0; i < n; i++)
-		(void)fputc((unsigned char)text[i] < 32 || text[i] == 127 ? ' ' : text[i], stderr);
+	(void)bytes_to_string(message, text, sizeof text);
+	clean(text);
+	(void)fputs(text, stderr);
 }
 
 /* {"name":{"code":"...","message":"Value must be unique."}}: a line for each field. */
-static void tell_fields(struct bytes data)
+static void tell_fields(const struct json *data)
 {
-	struct text_json_reader reader;
-	struct text_json_token token;
-	struct bytes message;
+	struct json_members members = json_members_of(data);
+	const struct json *field;
+	struct bytes key;
 
-	text_json_reader_init(&reader, data);
-	if (text_json_next(&reader, &token) != TEXT_JSON_OBJECT)
-		return;
-	while (text_json_next(&reader, &token) == TEXT_JSON_KEY) {
-		struct bytes name = token.raw;
-		struct bytes value = text_json_skip(&reader, &token);
-		if (text_json_find(value, BYTES("/message"), &message) != TEXT_JSON_FOUND)
+	while (json_members_next(&members, &key, &field)) {
+		char name[128];
+		if (!json_get(field, "message"))
 			continue;
-		fprintf(stderr, "tenon:   %.*s: ", (int)name.n, name.p);
-		tell_text(message);
+		(void)bytes_to_string(key, name, sizeof name);
+		clean(name);
+		fprintf(stderr, "tenon:   %s: ", name);
+		tell_text(field, "message");
 		(void)fputc('\n', stderr);
 	}
 }
@@ -187,20 +195,19 @@ static void tell_fields(struct bytes data)
 /* What the server said, for people: message, fields, and where to look. */
 static void tell_refusal(const char *method, const char *path, unsigned status, struct bytes answer)
 {
+	DEFER(json_free) struct json *said = NULL;
 	char trace[CELL_MAX + 1] = "";
-	struct bytes value = { 0 };
 
-	if (text_json_check(answer, &TEXT_JSON_LIMITS, NULL) != TEXT_JSON_VALID ||
-		text_json_find(answer, BYTES("/message"), &value) != TEXT_JSON_FOUND) {
+	if (json_parse(answer, NULL, &said, NULL) != TEXT_JSON_VALID ||
+		json_kind(json_get(said, "message")) != JSON_STRING) {
 		fprintf(stderr, "tenon: %s %s was answered with %u\n", method, path, status);
 		return;
 	}
 	(void)fputs("tenon: ", stderr);
-	tell_text(value);
+	tell_text(said, "message");
 	(void)fputc('\n', stderr);
-	if (text_json_find(answer, BYTES("/data"), &value) == TEXT_JSON_FOUND)
-		tell_fields(value);
-	cell(answer, "traceId", trace);
+	tell_fields(json_get(said, "data"));
+	cell(said, "traceId", trace);
 	if (trace[0])
 		fprintf(stderr, "tenon: trace id %s (tenon audit query --trace %s)\n", trace,
 			trace);
@@ -249,14 +256,14 @@ int client_fetch(struct client *client, const char *path,
 	return 1;
 }
 
-/* Prints one row, or only measures it when widths is to be filled. */
-static void row(struct bytes object, const char *const *columns, unsigned n_columns, size_t *widths,
-	bool is_print)
+/* Prints one row, or only measures it when widths is to be filled; NULL is the head. */
+static void row(const struct json *object, const char *const *columns, unsigned n_columns,
+	size_t *widths, bool is_print)
 {
 	char text[CELL_MAX + 1];
 
 	for (unsigned i = 0; i < n_columns; i++) {
-		if (object.p)
+		if (object)
 			cell(object, columns[i], text);
 		else
 			(void)bytes_to_string(bytes_of(columns[i]), text, sizeof text);
@@ -271,30 +278,22 @@ static void row(struct bytes object, const char *const *columns, unsigned n_colu
 void client_print(const struct client *client, struct bytes answer, const char *const *columns,
 	unsigned n_columns)
 {
+	DEFER(json_free) struct json *said = NULL;
 	size_t widths[COLUMNS_MAX] = { 0 };
-	struct bytes items = answer;
-	bool is_list = text_json_find(answer, BYTES("/items"), &items) == TEXT_JSON_FOUND;
 
-	if (client->wants_json || n_columns == 0 || n_columns > COLUMNS_MAX) {
+	if (client->wants_json || n_columns == 0 || n_columns > COLUMNS_MAX ||
+		json_parse(answer, &answer_limits, &said, NULL) != TEXT_JSON_VALID) {
 		printf("%.*s\n", (int)answer.n, answer.p);
 		return;
 	}
-	row((struct bytes){ 0 }, columns, n_columns, widths, false);
+	const struct json *items = json_get(said, "items");
+	size_t n_items = items ? json_count(items) : 1;
+	row(NULL, columns, n_columns, widths, false);
 	for (int pass = 0; pass < 2; pass++) {
 		bool is_print = pass == 1;
 		if (is_print)
-			row((struct bytes){ 0 }, columns, n_columns, widths, true);
-		if (!is_list) {
-			row(answer, columns, n_columns, widths, is_print);
-			continue;
-		}
-		for (unsigned i = 0;; i++) {
-			char pointer[16];
-			struct bytes item;
-			(void)snprintf(pointer, sizeof pointer, "/%u", i);
-			if (text_json_find(items, bytes_of(pointer), &item) != TEXT_JSON_FOUND)
-				break;
-			row(item, columns, n_columns, widths, is_print);
-		}
+			row(NULL, columns, n_columns, widths, true);
+		for (size_t i = 0; i < n_items; i++)
+			row(items ? json_at(items, i) : said, columns, n_columns, widths, is_print);
 	}
 }

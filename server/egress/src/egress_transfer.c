@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "egress_core.h"
+#include "trace.h"
 
 /* A slow upstream may hold a connection, not keep it: less than 1 KiB/s for 3 s ends the transfer.
  */
@@ -191,14 +192,13 @@ static bool has_header(const struct egress_request *r, const char *name)
 /* W3C trace context: the upstream is a child of a span of ours. */
 static struct bytes traceparent(struct egress_call *call)
 {
-	uint8_t span[ID_SPAN_BYTES];
-	char trace_hex[2 * ID_TRACE_BYTES], span_hex[2 * ID_SPAN_BYTES];
+	struct trace_context ours = { .is_sampled = true };
+	char text[TRACE_HEADER_BYTES];
 
-	id_random(loop_ids(call->egress->loop), span, sizeof span);
-	bytes_hex(
-		(struct bytes){ (const char *)call->request.trace_id, ID_TRACE_BYTES }, trace_hex);
-	bytes_hex((struct bytes){ (const char *)span, sizeof span }, span_hex);
-	return arena_printf(call->arena, "traceparent: 00-%.32s-%.16s-01", trace_hex, span_hex);
+	memcpy(ours.trace_id, call->request.trace_id, sizeof ours.trace_id);
+	ours = trace_child(loop_ids(call->egress->loop), &ours);
+	trace_format(&ours, text);
+	return arena_printf(call->arena, "traceparent: %s", text);
 }
 
 static bool make_header_list(struct egress_call *call)

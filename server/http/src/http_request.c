@@ -1,5 +1,7 @@
 #include "http_lane.h"
 
+#include "trace.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,17 +68,12 @@ void request_free(struct http_request *request)
 
 void request_set_trace_id(struct http_request *request)
 {
-	/* version "-" 16 bytes "-" 8 bytes "-" flags, in lower-case hexadecimal */
-	struct bytes parent = http_header(request, BYTES("traceparent"));
-	static const uint8_t zero[ID_TRACE_BYTES];
+	struct trace_context parent;
 
-	if (parent.n == 55 && parent.p[2] == '-' && parent.p[35] == '-' && parent.p[52] == '-' &&
-		memcmp(parent.p, "ff", 2) != 0 &&
-		bytes_unhex(
-			(struct bytes){ parent.p + 3, 32 }, request->trace_id, ID_TRACE_BYTES) &&
-		memcmp(request->trace_id, zero, ID_TRACE_BYTES) != 0)
-		return;
-	id_random(loop_ids(request->lane->loop), request->trace_id, ID_TRACE_BYTES);
+	if (trace_parse(http_header(request, BYTES("traceparent")), &parent))
+		memcpy(request->trace_id, parent.trace_id, ID_TRACE_BYTES);
+	else
+		id_random(loop_ids(request->lane->loop), request->trace_id, ID_TRACE_BYTES);
 }
 
 static void detach(struct arena *arena, struct bytes *view)
