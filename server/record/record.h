@@ -110,7 +110,8 @@ struct record_call {
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
 	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
 	struct record_export *export; /* of record_export; else NULL */
-	struct bytes if_none_match;   /* get: 304 when it has the tag of what would be answered */
+	struct bytes if_match; /* update, delete: 412 unless the record has one of these tags */
+	struct bytes if_none_match; /* get: 304 when it has the tag of what would be answered */
 	/* Of a write: its key (record_once.h), kept with its answer; NULL: none. */
 	const struct record_once *once;
 	/* update: when set, only while this still is the record's token key, else 404: what was
@@ -129,12 +130,12 @@ struct record_call {
 	void *context; /* the caller's */
 
 	/* what came of it */
-	int status; /* of HTTP: 200, 204, 304, 400, 403, 404, 409, 500, 503, 504, 507 */
+	int status; /* of HTTP: 200, 204, 304, 400, 403, 404, 409, 412, 500, 503, 504, 507 */
 	/* For the error body, fit for the client, static or in the arena; "" for 2xx. */
 	const char *message;
 	/* 2xx: the answer's JSON. Else the JSON object for the error body's "data". */
 	struct bytes_buf answer;
-	char etag[RECORD_ETAG_BYTES]; /* of a get; else "" */
+	char etag[RECORD_ETAG_BYTES]; /* of a get, create, update of the whole; else "" */
 	struct bytes_buf ignored; /* names of ignored fields, comma separated: X-Tenon-Ignored */
 	/* What a change of a collection lost of values, "field=rows": X-Tenon-Lost. */
 	struct bytes_buf lost;

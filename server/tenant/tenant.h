@@ -70,6 +70,10 @@ void tenant_each(struct tenant_catalogue *catalogue,
 	bool (*each)(struct tenant *tenant, void *context), void *context);
 size_t tenant_count(const struct tenant_catalogue *catalogue);
 
+/* Whether its database is where it was made, without opening it: 0, or -1 with a sentence that says
+ * what to do. One that is lost is never made anew. Any thread, blocking. */
+int tenant_check_database(const struct tenant *tenant, struct err *err);
+
 /* ---- using the database ---- */
 struct tenant_use {
 	/* Called on loop; also before tenant_use_begin returns, when the database is open already.

@@ -53,6 +53,8 @@ static void what_breaks_a_field_is_named_with_its_code(void)
 		{ "{\"title\":\"ok\",\"mail\":\"a@b\"}", "mail", "validation_is_email" },
 		{ "{\"title\":\"ok\",\"site\":\"javascript:alert(1)\"}", "site",
 			"validation_is_url" },
+		{ "{\"title\":\"ok\",\"site\":\"0.001\"}", "site", "validation_is_url" },
+		{ "{\"title\":\"ok\",\"site\":\"mailto:\"}", "site", "validation_is_url" },
 		{ "{\"title\":\"ok\",\"kind\":\"d\"}", "kind", "validation_invalid_value" },
 		{ "{\"title\":\"ok\",\"tags\":[\"x\",\"y\",\"z\"]}", "tags",
 			"validation_too_many_values" },
@@ -85,6 +87,46 @@ static void what_breaks_a_field_is_named_with_its_code(void)
 	fix.is_strict = true;
 	expect_status(400, request(record_create, "posts", NULL, "{\"title\":\"ok\",\"x\":1}"));
 	expect("/x/code", "\"validation_unknown_field\"");
+	teardown();
+}
+
+static void a_string_that_spells_json_is_that_in_a_json_field(void)
+{
+	static const char *const rows[][2] = { { "\"12\"", "12" }, { "\"true\"", "true" },
+		{ "\"null\"", "null" }, { "\"[1,{}]\"", "[1,{}]" },
+		{ "\"{\\\"a\\\":1}\"", "{\"a\":1}" }, { "\"\\\"12\\\"\"", "\"12\"" },
+		{ "\"\"", "\"\"" }, { "\"[1\"", "\"[1\"" }, { "\"nil\"", "\"nil\"" },
+		{ "\" 1\"", "\" 1\"" }, { "7", "7" } };
+	setup();
+	expect_status(200, request(record_collection_create, NULL, NULL, posts));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char body[128];
+		snprintf(body, sizeof(body), "{\"title\":\"ok\",\"data\":%s}", rows[i][0]);
+		expect_status(200, request(record_create, "posts", NULL, body));
+		expect("/data", rows[i][1]);
+	}
+	teardown();
+}
+
+static void all_problems_of_a_body_are_told_at_once(void)
+{
+	setup();
+	expect_status(200, request(record_collection_create, NULL, NULL, posts));
+	expect_status(200,
+		request(record_collection_create, NULL, NULL,
+			"{\"name\":\"notes\",\"fields\":[{\"name\":\"text\",\"type\":\"text\","
+			"\"max\":3},"
+			"{\"name\":\"post\",\"type\":\"relation\",\"collectionId\":\"posts\"}]}"));
+	expect_status(400, request(record_create, "notes", NULL,
+				   "{\"text\":\"long\",\"post\":\"abcdefghij12345\"}"));
+	expect("/text/code", "\"validation_max_text_constraint\"");
+	expect("/post/code", "\"validation_missing_rel_records\"");
+	expect_status(200, request(record_create, "notes", NULL,
+				   "{\"id\":\"note00000000001\",\"text\":\"x\"}"));
+	expect_status(400, request(record_update, "notes", "note00000000001",
+				   "{\"text\":\"long\",\"post\":\"abcdefghij12345\"}"));
+	expect("/text/code", "\"validation_max_text_constraint\"");
+	expect("/post/code", "\"validation_missing_rel_records\"");
 	teardown();
 }
 
@@ -790,6 +832,8 @@ static void writes_and_a_change_of_the_schema_meet_in_peace(void)
 static const struct unit_test tests[] = {
 	UNIT(a_record_is_created_and_read_back),
 	UNIT(what_breaks_a_field_is_named_with_its_code),
+	UNIT(a_string_that_spells_json_is_that_in_a_json_field),
+	UNIT(all_problems_of_a_body_are_told_at_once),
 	UNIT(a_list_is_paged_sorted_and_filtered),
 	UNIT(an_update_changes_what_it_names),
 	UNIT(rules_decide_with_the_right_status),

@@ -158,6 +158,30 @@ static void accounts_come_without_passwords(void)
 	teardown();
 }
 
+static void rules_of_fields_hold_row_by_row(void)
+{
+	memset(&how, 0, sizeof(how));
+	setup();
+	expect_status(200, request(record_collection_create, NULL, NULL,
+				   "{\"name\":\"rows\",\"type\":\"base\",\"createRule\":\"\","
+				   "\"updateRule\":\"\",\"fields\":[{\"name\":\"name\",\"type\":"
+				   "\"text\"},{\"name\":\"n\",\"type\":\"number\",\"writeRule\":"
+				   "\"name = 'free'\"}]}"));
+	fix.viewer = nobody;
+	expect_status(200, import("rows", "id,name,n\nrow000000000001,free,1\n"
+					  "row000000000002,held,1\n"));
+	how.is_upsert = true;
+	expect_status(200, import("rows", "id,name,n\nrow000000000002,held,5\n"
+					  "row000000000001,free,5\nrow000000000003,free,5\n"));
+	fix.viewer = superuser;
+	query("sort", "id");
+	expect_status(200, request(record_list, "rows", NULL, NULL));
+	expect("/items/0/n", "5");
+	expect("/items/1/n", "0");
+	expect("/items/2/n", "5");
+	teardown();
+}
+
 static bool has_before(void *context, struct loop *loop, struct bytes tenant,
 	struct bytes collection, enum record_action action)
 {
@@ -264,6 +288,7 @@ static const struct unit_test tests[] = {
 	UNIT(at_most_a_hundred_errors_are_listed),
 	UNIT(a_dry_run_and_an_upsert_do_what_they_say),
 	UNIT(accounts_come_without_passwords),
+	UNIT(rules_of_fields_hold_row_by_row),
 	UNIT(hooks_are_not_passed_by_unless_a_superuser_says_so),
 	UNIT(an_answer_is_kept_with_its_write_and_only_then),
 };

@@ -543,6 +543,64 @@ static void hooks_of_a_group_are_asked_before_it_runs(void)
 	teardown();
 }
 
+/* ---- If-Match ---- */
+
+static int write_if(operation *start, const char *if_match, const char *body)
+{
+	struct err err;
+	bool is_done = false;
+	struct record_call call = { .book = fix.book,
+		.loop = fix.loop,
+		.arena = fix.arena,
+		.viewer = fix.viewer,
+		.collection = BYTES("shops"),
+		.id = bytes_of(one),
+		.body = bytes_of(body),
+		.if_match = bytes_of(if_match),
+		.done = done_call,
+		.context = &is_done };
+	arena_reset(fix.arena);
+	start(&call);
+	CU_ASSERT_EQUAL(loop_run(fix.loop, &err), 0);
+	CU_ASSERT(is_done);
+	snprintf(fix.message, sizeof(fix.message), "%s", call.etag);
+	int status = call.status;
+	record_call_fini(&call);
+	return status;
+}
+
+static void a_write_with_if_match_meets_the_record_that_was_seen(void)
+{
+	char etag[64];
+	setup();
+	expect_status(200, request(record_collection_create, NULL, NULL, SHOP));
+	expect_status(200, request(record_create, "shops", NULL,
+				   "{\"id\":\"shop00000000001\",\"name\":\"a\",\"hidden\":\"h\"}"));
+	fix.viewer = nobody;
+	expect_status(200, write_if(record_get, NULL, NULL));
+	strcpy(etag, fix.message);
+	expect_status(412, write_if(record_update, "\"other\"", "{\"n\":1}"));
+	expect_status(200, write_if(record_update, etag, "{\"n\":1}"));
+	expect_status(412, write_if(record_update, etag, "{\"n\":2}"));
+	expect_status(412, write_if(record_delete, etag, NULL));
+	/* What an update answered is what a get would say. */
+	expect_status(200, write_if(record_update, "*", "{\"n\":3}"));
+	strcpy(etag, fix.message);
+	expect_status(200, write_if(record_get, NULL, NULL));
+	CU_ASSERT_STRING_EQUAL(etag, fix.message);
+	/* What this viewer does not see does not change his tag. */
+	fix.viewer = superuser;
+	expect_status(200, write_if(record_update, NULL, "{\"hidden\":\"changed\"}"));
+	expect_status(412, write_if(record_update, etag, "{\"n\":3}"));
+	fix.viewer = nobody;
+	expect_status(200, write_if(record_update, etag, "{\"n\":4}"));
+	strcpy(etag, fix.message);
+	expect_status(204, write_if(record_delete, etag, NULL));
+	expect_status(404, write_if(record_delete, etag, NULL));
+	expect_status(404, write_if(record_update, etag, "{\"n\":1}"));
+	teardown();
+}
+
 static const struct unit_test tests[] = {
 	UNIT(a_group_is_written_whole_and_each_item_sees_the_last),
 	UNIT(the_first_item_that_fails_takes_all_back),
@@ -556,6 +614,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_hook_is_asked_again_when_the_row_has_moved_on),
 	UNIT(a_hook_may_forbid_a_delete),
 	UNIT(hooks_of_a_group_are_asked_before_it_runs),
+	UNIT(a_write_with_if_match_meets_the_record_that_was_seen),
 };
 
 UNIT_MAIN("record_write", tests)

@@ -193,6 +193,57 @@ static void a_database_in_use_is_never_closed(void)
 	tenant_catalogue_close(catalogue);
 }
 
+static bool was_open;
+static char why[256];
+
+static void tried(struct tenant_use *use, bool is_open)
+{
+	was_open = is_open;
+	(void)snprintf(why, sizeof why, "%s", use->err.message);
+	if (is_open)
+		tenant_use_end(use);
+	loop_stop(use->loop);
+}
+
+static bool opens(struct tenant *tenant)
+{
+	struct tenant_use try = { .done = tried, .loop = loop };
+
+	tenant_use_begin(tenant, &try);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	return was_open;
+}
+
+static void a_lost_database_is_not_replaced(void)
+{
+	char path[128], kept[136];
+	struct tenant_catalogue *catalogue = setup(8);
+	CU_ASSERT_EQUAL(create(catalogue, "lost"), TENANT_OK);
+	CU_ASSERT_EQUAL(create(catalogue, "kept"), TENANT_OK);
+	struct tenant *lost = tenant_find(catalogue, BYTES("lost"));
+	(void)snprintf(path, sizeof path, "%s/tenants/%s/data.db", folder, tenant_id(lost));
+	(void)snprintf(kept, sizeof kept, "%s.kept", path);
+	CU_ASSERT(opens(lost));
+	tenant_catalogue_close(catalogue);
+
+	CU_ASSERT_EQUAL(rename(path, kept), 0);
+	catalogue = setup(8);
+	lost = tenant_find(catalogue, BYTES("lost"));
+	CU_ASSERT(tenant_check_database(lost, NULL) < 0);
+	CU_ASSERT(!opens(lost));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "\"lost\" is gone"));
+	CU_ASSERT(access(path, F_OK) < 0);
+	CU_ASSERT(opens(tenant_find(catalogue, BYTES("kept"))));
+	/* One of no bytes holds nothing either. */
+	fclose(fopen(path, "w"));
+	CU_ASSERT(!opens(lost));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is empty"));
+	/* Put back, it is served without a restart. */
+	CU_ASSERT_EQUAL(rename(kept, path), 0);
+	CU_ASSERT(opens(lost));
+	tenant_catalogue_close(catalogue);
+}
+
 static void everything_closes(void)
 {
 	char command[64];
@@ -209,6 +260,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_tenant_is_found_after_a_restart),
 	UNIT(of_two_that_are_made_at_once_one_stays),
 	UNIT(a_database_in_use_is_never_closed),
+	UNIT(a_lost_database_is_not_replaced),
 	UNIT(everything_closes),
 };
 

@@ -121,6 +121,8 @@ static bool take_headers(struct bytes json, const struct record_call *outer, str
 			continue;
 		if (bytes_eq_string(pairs[n].name, "tenon_strict"))
 			call->is_strict = bytes_eq_string(value, "1");
+		if (bytes_eq_string(pairs[n].name, "if_match"))
+			call->if_match = value;
 		pairs[n++].value = value;
 	}
 	call->headers = pairs;
@@ -139,7 +141,7 @@ static struct bytes id_of(struct bytes body, struct arena *arena)
 	return id;
 }
 
-static bool take_item(struct bytes json, const struct record_call *outer, struct arena *arena,
+bool batch_take_item(struct bytes json, const struct record_call *outer, struct arena *arena,
 	struct record_item *item)
 {
 	static const struct {
@@ -263,7 +265,7 @@ struct writes *batch_read(struct api_request *request, struct bytes json)
 	writes_open_array(&reader, list);
 	for (size_t i = 0; i < n; i++) {
 		struct bytes element = writes_next_element(&reader);
-		if (take_item(element, &outer, arena, &writes->group->items[i]))
+		if (batch_take_item(element, &outer, arena, &writes->group->items[i]))
 			continue;
 		writes_end(writes);
 		writes_refuse_item(request, "Batch transaction failed.", "requests", i, NULL);

@@ -12,4 +12,9 @@
  * hang files on the items, and calls writes_run. Returns NULL having answered. */
 struct writes *batch_read(struct api_request *request, struct bytes json);
 
+/* One element of "requests": what it writes, into item. outer has the headers of the batch itself.
+ * False when it is no write. */
+bool batch_take_item(struct bytes json, const struct record_call *outer, struct arena *arena,
+	struct record_item *item);
+
 #endif

@@ -179,6 +179,7 @@ bool records_fill_call(struct api_request *request, struct record_call *call)
 	call->viewer.record_id = bytes_of(identity->record_id);
 	call->method = bytes_of(http_method_name(http_method(request->http)));
 	call->is_strict = bytes_eq(http_header(request->http, BYTES("Tenon-Strict")), BYTES("1"));
+	call->if_match = http_header(request->http, BYTES("If-Match"));
 	call->if_none_match = http_header(request->http, BYTES("If-None-Match"));
 	memcpy(call->trace_id, http_trace_id(request->http), ID_TRACE_BYTES);
 	call->done = on_done;

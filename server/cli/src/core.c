@@ -183,6 +183,18 @@ static int open_threads(struct core *core, struct err *err)
 	return 0;
 }
 
+/* One lost tenant keeps no other from being served, but the operator has to know at once. */
+static bool check_tenant(struct tenant *tenant, void *context)
+{
+	struct core *core = context;
+	struct err err = { 0 };
+
+	if (tenant_check_database(tenant, &err) < 0)
+		log_write(LOG_ERROR, &core->log, NULL, err.message,
+			LOG_FIELDS(log_string("tenant", tenant_name(tenant))));
+	return true;
+}
+
 static int open_data(struct core *core, struct err *err)
 {
 	char folder[PATH_MAX + 32], key[PATH_MAX + 32];
@@ -223,7 +235,10 @@ static int open_data(struct core *core, struct err *err)
 		.on_open = open_house,
 		.on_close = close_house,
 		.context = core };
-	return tenant_catalogue_open(&tenant_config, &core->tenants, err);
+	if (tenant_catalogue_open(&tenant_config, &core->tenants, err) < 0)
+		return -1;
+	tenant_each(core->tenants, check_tenant, core);
+	return 0;
 }
 
 /* "ADDRESS/BITS:PORT ..." as egress takes it. */
@@ -490,6 +505,15 @@ static bool wait_drained(const struct core *core, uint64_t until_ns)
 	return true;
 }
 
+static void stop_loops(struct core *core)
+{
+	for (unsigned i = 0; i < core->n_running; i++)
+		loop_stop(core->loops[i]);
+	for (unsigned i = 0; i < core->n_running; i++)
+		(void)pthread_join(core->threads[i], NULL);
+	core->n_running = 0;
+}
+
 bool core_stop(struct core *core)
 {
 	uint64_t began_ns = clock_mono_ns();
@@ -504,11 +528,7 @@ bool core_stop(struct core *core)
 	 * answered. */
 	bool is_closed = deploy_close(core->deploy);
 	core->is_stuck = !wait_drained(core, began_ns + STUCK_MS * CLOCK_NS_PER_MS) || !is_closed;
-	for (unsigned i = 0; i < core->n_running; i++)
-		loop_stop(core->loops[i]);
-	for (unsigned i = 0; i < core->n_running; i++)
-		(void)pthread_join(core->threads[i], NULL);
-	core->n_running = 0;
+	stop_loops(core);
 	return is_drained && !core->is_stuck;
 }
 
@@ -516,8 +536,14 @@ void core_close(struct core *core)
 {
 	if (!core)
 		return;
-	if (core->n_running > 0)
+	if (core->n_running > 0) {
 		(void)core_stop(core);
+	} else if (core->deploy) {
+		/* Opened and never started, as when the port is taken: the keeper runs already, and
+		 * its end is said to loops that run. */
+		core->is_stuck = start_loops(core, NULL) < 0 || !deploy_close(core->deploy);
+		stop_loops(core);
+	}
 	/* A job of that call may still come back to it. The process is about to end: the kernel
 	 * frees all, and the databases are made to survive that. */
 	if (core->is_stuck) {

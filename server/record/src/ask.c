@@ -120,6 +120,8 @@ static enum store_outcome preview(struct record_work *work, struct store_conn *c
 		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
 	if (outcome == STORE_OK)
+		outcome = match_check(work, conn);
+	if (outcome == STORE_OK)
 		outcome = read_row(work, conn, &work->hook_old);
 	if (outcome != STORE_OK || !is_update)
 		return outcome;

@@ -174,14 +174,34 @@ static bool is_email(struct bytes text, struct bytes *ret_domain)
 }
 
 /* scheme://host..., without blanks. */
+/* Two labels at least, of letters, digits, '-' and '_'. */
+static bool is_dotted(struct bytes domain)
+{
+	bool has_dot = false, has_letter = false; /* the last label is no number */
+	size_t label = 0;
+	for (size_t i = 0; i < domain.n; i++) {
+		char c = domain.p[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+				 (c >= '0' && c <= '9') || c == '-' || c == '_';
+		if (!is_letter && (c != '.' || label == 0))
+			return false;
+		has_dot |= c == '.';
+		has_letter = is_letter && ((label && has_letter) || c < '0' || c > '9');
+		label = is_letter ? label + 1 : 0;
+	}
+	return has_dot && label > 0 && has_letter;
+}
+
+/* A link may leave its scheme out when what follows looks like a host: "example.org/x". */
 static bool is_url(struct bytes text, struct bytes *ret_domain)
 {
-	static const char *const schemes[] = { "http://", "https://", "ftp://", "mailto:", "tel:" };
+	static const char *const schemes[] = { "http://", "https://", "ftp://", "tcp://", "udp://",
+		"ws://", "wss://" };
 	size_t skip = 0;
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]) && !skip; i++)
 		if (bytes_starts_with(text, bytes_of(schemes[i])))
 			skip = strlen(schemes[i]);
-	if (!skip || text.n > 2083 || text.n == skip)
+	if (text.n > 2083 || text.n == skip)
 		return false;
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 127 ||
@@ -198,7 +218,7 @@ static bool is_url(struct bytes text, struct bytes *ret_domain)
 	}
 	const char *port = memchr(rest.p, ':', n);
 	*ret_domain = (struct bytes){ rest.p, port ? (size_t)(port - rest.p) : n };
-	return text.p[skip - 1] != '/' || ret_domain->n > 0;
+	return skip ? ret_domain->n > 0 : is_dotted(*ret_domain);
 }
 
 static bool contains(const struct bytes_list *list, struct bytes item)

@@ -192,6 +192,8 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 		return row_refuse(work, 404, "The requested resource wasn't found.");
 	}
 	if (outcome == STORE_OK)
+		outcome = match_check(work, conn);
+	if (outcome == STORE_OK)
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
 		outcome = remove_record(&removal, work->collection, bytes_of(work->id), 0);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field_rule.h"
 #include "once.h"
 #include "write.h"
 
@@ -195,6 +196,10 @@ static void begin_row(struct import_work *import, struct record_work *work)
 	work->has_password = false;
 	work->id[0] = '\0';
 	memset(work->values, 0, (work->collection->n_fields + 1) * sizeof(struct value));
+	if (work->sent) {
+		memset(work->sent, 0, work->collection->n_fields * sizeof(bool));
+		memset(work->locked, 0, work->collection->n_fields * sizeof(bool));
+	}
 	bytes_buf_clear(&call->answer);
 	bytes_buf_clear(&call->ignored);
 	problems_init(&work->problems, &call->answer);
@@ -362,7 +367,7 @@ static void start_import(struct record_call *call)
 	}
 	work->values =
 		arena_alloc(call->arena, (work->collection->n_fields + 1) * sizeof(struct value));
-	if (!work->values) {
+	if (!work->values || !field_rules_begin(work)) {
 		work_answer(work, 503, "The server is short of memory.");
 		return;
 	}

@@ -253,31 +253,15 @@ static bool to_date(struct bytes text, struct arena *arena, struct bytes *ret)
 	return out;
 }
 
-/* The text of a JSON string that is itself JSON of the kinds that a form can send; else {NULL, 0}.
- */
-static struct bytes json_within(struct bytes text)
+/* A string that spells an array, an object, a number, true, false or null is that, so that forms
+ * and JSON bodies can say the same; one in quotation marks of its own is the string in them. */
+static struct bytes spelled_json(struct bytes text, struct bytes json)
 {
-	bool is_word = bytes_eq_string(text, "null") || bytes_eq_string(text, "true") ||
-		       bytes_eq_string(text, "false");
-	bool may_be = text.n && strchr("0123456789-\"[{", text.p[0]) && text.p[0];
-	if (is_word ||
-		(may_be && text_json_check(text, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID))
+	static const char starts[] = "[{\"-0123456789tfn";
+	bool may_be = text.n && memchr(starts, text.p[0], sizeof(starts) - 1);
+	if (may_be && text_json_check(text, &TEXT_JSON_LIMITS, NULL) == TEXT_JSON_VALID)
 		return text;
-	return (struct bytes){ NULL, 0 };
-}
-
-static bool to_json(const struct text_json_token *token, struct bytes json, struct bytes text,
-	struct arena *arena, struct value *ret)
-{
-	struct bytes within =
-		token->type == TEXT_JSON_STRING ? json_within(text) : (struct bytes){ NULL, 0 };
-	ret->text = json;
-	if (within.n) {
-		char *copy = arena_copy(arena, within);
-		ret->text = (struct bytes){ copy, within.n };
-	}
-	ret->is_null = bytes_eq_string(ret->text, "null");
-	return ret->text.p;
+	return json;
 }
 
 static double coordinate(struct bytes json, struct bytes pointer)
@@ -298,7 +282,7 @@ static bool to_point(const struct text_json_token *token, struct bytes json, str
 	struct arena *arena, struct value *ret)
 {
 	char lon[TEXT_JSON_DOUBLE_BYTES], lat[TEXT_JSON_DOUBLE_BYTES];
-	struct bytes point = token->type == TEXT_JSON_STRING ? json_within(text) : json;
+	struct bytes point = token->type == TEXT_JSON_STRING ? spelled_json(text, json) : json;
 	if (point.n && point.p[0] == '{') {
 		ret->number = coordinate(point, BYTES("/lon"));
 		ret->latitude = coordinate(point, BYTES("/lat"));
@@ -335,7 +319,10 @@ bool value_parse(
 	case FIELD_RELATION:
 		return to_items(json, arena, ret) && value_set_items(field, ret, arena);
 	case FIELD_JSON:
-		return to_json(&token, json, text, arena, ret);
+		ret->is_null = token.type == TEXT_JSON_NULL;
+		ret->text = token.type == TEXT_JSON_STRING ? spelled_json(text, json) : json;
+		ret->is_null |= bytes_eq_string(ret->text, "null");
+		return true;
 	case FIELD_GEO_POINT:
 		return to_point(&token, json, text, arena, ret);
 	default:

@@ -112,6 +112,8 @@ static enum store_outcome begin_run(struct record_work *work, struct store_conn 
 static enum store_outcome end_run(struct record_work *work, struct store_conn *conn)
 {
 	enum store_outcome outcome = row_answer(work, conn);
+	if (outcome == STORE_OK)
+		match_note(work);
 	return outcome == STORE_OK ? once_keep(work, work->call->once, conn, 200,
 					     bytes_buf_view(&work->call->answer))
 				   : outcome;
@@ -171,6 +173,27 @@ static bool begin_write(struct record_work *work, bool is_create)
 	return true;
 }
 
+/* A body that has problems is told all of them: also of relations, which only the database knows.
+ */
+static enum store_outcome run_find_problems(struct store_job *job, struct store_conn *conn)
+{
+	return row_check_relations(work_of(job), conn);
+}
+
+static void done_find_problems(struct store_job *job)
+{
+	struct record_work *work = work_of(job);
+	if (!work_answer_outcome(work))
+		work_answer_problems(work, "Failed to create record.");
+}
+
+static void answer_all_problems(struct record_work *work)
+{
+	work->job.run = run_find_problems;
+	work->job.done = done_find_problems;
+	store_read(work->call->book->store, &work->job);
+}
+
 void record_create(struct record_call *call)
 {
 	struct record_work *work = work_new_with_collection(call, record_create);
@@ -189,7 +212,7 @@ void record_create(struct record_call *call)
 	body_check_values(work);
 	body_check_password(work, confirm, true);
 	if (work->problems.n) {
-		work_answer_problems(work, "Failed to create record.");
+		answer_all_problems(work);
 		return;
 	}
 	work->run_write = run_create;
@@ -234,6 +257,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 	if (outcome == STORE_OK)
 		outcome = account_check_key(work, conn);
 	if (outcome == STORE_OK)
+		outcome = match_check(work, conn);
+	if (outcome == STORE_OK)
 		outcome = ask_check_old(work, conn);
 	if (outcome == STORE_OK)
 		outcome = row_load(work, conn);
@@ -243,7 +268,7 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 		outcome = write_work_out(work);
 	if (outcome == STORE_OK)
 		outcome = account_check(work, conn, false);
-	if (outcome == STORE_OK)
+	if (outcome == STORE_OK || (outcome == STORE_REFUSED && work->problems.n))
 		outcome = row_check_relations(work, conn);
 	if (outcome == STORE_OK)
 		outcome = changes_begin(

@@ -46,6 +46,13 @@ enum store_outcome ask_check_old(struct record_work *work, struct store_conn *co
 /* On the writer, after the write: what hooks attached. */
 enum store_outcome ask_run_attached(struct record_work *work, struct store_conn *conn);
 
+/* ---- match.c ---- */
+/* On the writer: 412 when the row, as this viewer sees it, has none of the tags of call->if_match.
+ * For who may write it: the rule has been asked. */
+enum store_outcome match_check(struct record_work *work, struct store_conn *conn);
+/* The tag of the answer, when a get would answer the same. */
+void match_note(struct record_work *work);
+
 /* ---- row.c: on the writer's connection; work->id names the row ---- */
 /* Binds the value of a field to a parameter. */
 void row_bind_field(struct record_work *work, size_t i, struct store_stmt *stmt, int index);

@@ -286,14 +286,13 @@ static void run_create(struct executor_job *job)
 		finish(request, TENANT_FAULT);
 		return;
 	}
-	if (tenant_open_database(request->tenant, &request->err) < 0) {
+	if (tenant_make_database(request->tenant, &request->err) < 0) {
 		tenant_remove_files(request->tenant);
 		free(request->tenant);
 		request->tenant = NULL;
 		finish(request, TENANT_FAULT);
 		return;
 	}
-	tenant_close_database(request->tenant);
 	request->write = (struct store_job){ .run = insert_row, .done = on_inserted, .loop = NULL };
 	store_write(request->catalogue->config.control, &request->write);
 }

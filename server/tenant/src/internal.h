@@ -50,9 +50,11 @@ struct tenant_catalogue {
 	pthread_cond_t jobs_ended;
 };
 
-/* Opens the database of a tenant that nobody uses yet, with migrations and what hangs on it.
- * Blocking. */
+/* Opens the database of a tenant that nobody uses yet, with migrations and what hangs on it. It
+ * must be there. Blocking. */
 int tenant_open_database(struct tenant *tenant, struct err *err);
+/* Makes the folder and the database of a new tenant, and leaves it closed and on disk. Blocking. */
+int tenant_make_database(struct tenant *tenant, struct err *err);
 void tenant_close_database(struct tenant *tenant);
 /* Of a tenant that was not made after all: nobody has ever seen it. */
 void tenant_remove_files(const struct tenant *tenant);

@@ -11,10 +11,11 @@
 #include "clock.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct store *tenant_store(const struct tenant *tenant)
 {
@@ -26,20 +27,80 @@ void *tenant_hung(const struct tenant *tenant)
 	return tenant->hung;
 }
 
+static int format_path(
+	const struct tenant *tenant, const char *name, char path[static PATH_MAX], struct err *err)
+{
+	int n = snprintf(path, PATH_MAX, "%s/tenants/%s%s", tenant->catalogue->data_folder,
+		tenant->id, name);
+
+	if (n < 0 || n >= PATH_MAX)
+		return ERR_SET(err, ERR_LIMIT, "the data folder's path is too long");
+	return 0;
+}
+
+static int open_at(struct tenant *tenant, const char *path, struct err *err)
+{
+	const struct tenant_config *config = &tenant->catalogue->config;
+
+	return config->on_open(config->context, tenant, path, &tenant->store, &tenant->hung, err);
+}
+
+int tenant_check_database(const struct tenant *tenant, struct err *err)
+{
+	char path[PATH_MAX];
+	struct stat file;
+
+	if (format_path(tenant, "/data.db", path, err) < 0)
+		return -1;
+	/* A database has a first page from its making on. */
+	bool is_there = stat(path, &file) == 0;
+	if (is_there && file.st_size > 0)
+		return 0;
+	return ERR_SET(err, ERR_CORRUPT,
+		"the database of the tenant \"%s\" is %s: %s; stop the server and put it back from "
+		"a backup",
+		tenant->name, is_there ? "empty" : "gone", path);
+}
+
 int tenant_open_database(struct tenant *tenant, struct err *err)
 {
-	const struct tenant_catalogue *catalogue = tenant->catalogue;
 	char path[PATH_MAX];
-	int n = snprintf(path, sizeof path, "%s/tenants/%s", catalogue->data_folder, tenant->id);
 
-	if (n < 0 || (size_t)n + sizeof "/data.db" > sizeof path)
-		return ERR_SET(err, ERR_LIMIT, "the data folder's path is too long");
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	/* The store would make an empty one, and nobody would miss what was in the other. */
+	if (tenant_check_database(tenant, err) < 0 ||
+		format_path(tenant, "/data.db", path, err) < 0)
+		return -1;
+	return open_at(tenant, path, err);
+}
+
+/* So that a row that was committed never names a file that the disk forgets. */
+static int sync_folder(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = fd < 0 ? -1 : fsync(fd);
+
+	if (result < 0)
+		(void)ERR_SET(err, ERR_IO, "cannot sync the folder %s", path);
+	if (fd >= 0)
+		(void)close(fd);
+	return result;
+}
+
+int tenant_make_database(struct tenant *tenant, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (format_path(tenant, "", path, err) < 0)
+		return -1;
+	if (mkdir(path, 0700) < 0)
 		return ERR_SET(err, ERR_IO, "cannot make %s", path);
-	(void)snprintf(path + n, sizeof path - (size_t)n, "/data.db");
-
-	return catalogue->config.on_open(
-		catalogue->config.context, tenant, path, &tenant->store, &tenant->hung, err);
+	if (format_path(tenant, "/data.db", path, err) < 0 || open_at(tenant, path, err) < 0)
+		return -1;
+	tenant_close_database(tenant);
+	if (format_path(tenant, "", path, err) < 0 || sync_folder(path, err) < 0 ||
+		format_path(tenant, "/..", path, err) < 0)
+		return -1;
+	return sync_folder(path, err);
 }
 
 void tenant_remove_files(const struct tenant *tenant)

@@ -68,11 +68,9 @@ function judge(what, tenon, pocketbase) {
 		count.same++;
 		return;
 	}
-	const reason = known(what, tenon, pocketbase);
-	if (reason) {
-		count.explained.set(reason, (count.explained.get(reason) ?? 0) + 1);
-		return;
-	}
+	const reasons = known(what, tenon, pocketbase);
+	for (const reason of reasons) count.explained.set(reason, (count.explained.get(reason) ?? 0) + 1);
+	if (reasons.length) return;
 	if (count.different++ < Number(args.show))
 		console.log(`different: ${JSON.stringify(what)}\n   tenon      ${JSON.stringify(tenon).slice(0, 400)}\n   pocketbase ${JSON.stringify(pocketbase).slice(0, 400)}`);
 }

@@ -161,6 +161,22 @@ is "of those that race none but the first writes" "" "$(grep -vE '^(200|409)$' "
 ask GET "/t/shop$R?filter=title='raced'"
 has "once" '"totalItems":1' "$ANSWER"
 
+# ---- a write of what was seen ----
+tag() { sed -n 's/^ETag: //p' "$WORK/head" | tr -d '\r'; }
+ask GET /t/shop$R/book00000000001
+TAG=$(tag)
+ask PATCH /t/shop$R/book00000000001 '{"n":20}' '' "If-Match: $TAG"
+is "the record is still the one that was seen" 200 "$STATUS"
+NEW=$(tag)
+ask PATCH /t/shop$R/book00000000001 '{"n":21}' '' "If-Match: $TAG"
+is "now it is not" "412 TN1412" "$STATUS $(member code)"
+ask DELETE /t/shop$R/book00000000001 '' '' "If-Match: $TAG"
+is "nor for a delete" 412 "$STATUS"
+ask PATCH /t/shop$R/book00000000001 '{"n":22}' '' "If-Match: $NEW"
+is "what a change answers has the next tag" 200 "$STATUS"
+ask POST /t/shop/api/batch "{\"requests\":[{\"method\":\"PATCH\",\"url\":\"$R/book00000000001\",\"headers\":{\"If-Match\":\"\\\"x\\\"\"},\"body\":{\"n\":1}}]}"
+has "in a batch each request has its own" '"response":{"status":412' "$ANSWER"
+
 # ---- imports ----
 I=/t/shop$R/import
 before=$(total books)
