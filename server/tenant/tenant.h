@@ -28,6 +28,7 @@
 #include "store.h"
 
 struct tenant;
+struct tenant_web;
 struct tenant_catalogue;
 
 #define TENANT_NAME_MAX 31 /* [a-z][a-z0-9-]{1,30} */
@@ -110,6 +111,8 @@ struct tenant_request {
 	/* the module's own */
 	char name[TENANT_NAME_MAX + 1];
 	enum tenant_state state;
+	struct tenant_web *web;
+	size_t n_hosts, n_origins; /* bytes */
 	struct tenant_catalogue *catalogue;
 	struct executor_job job;
 	struct store_job write;

@@ -138,8 +138,8 @@ static enum store_outcome load_rows(struct store_job *job, struct store_conn *co
 	struct load *load = (struct load *)job;
 	struct store_stmt *stmt;
 	bool has_row;
-	enum store_outcome outcome = store_prepare(
-		conn, BYTES("SELECT id, name, state, created_us FROM tenants"), &stmt);
+	enum store_outcome outcome = store_prepare(conn,
+		BYTES("SELECT id, name, state, created_us, hosts, origins FROM tenants"), &stmt);
 
 	while (outcome == STORE_OK && (outcome = store_step(stmt, &has_row)) == STORE_OK &&
 		has_row) {
@@ -154,6 +154,13 @@ static enum store_outcome load_rows(struct store_job *job, struct store_conn *co
 			return STORE_FAULT;
 		}
 		publish(tenant);
+		if (!tenant_web_load(
+			    tenant, store_column_text(stmt, 4), store_column_text(stmt, 5))) {
+			(void)ERR_SET(&job->err, ERR_CORRUPT,
+				"the host names or origins of tenant %s are unreadable",
+				tenant->name);
+			return STORE_FAULT;
+		}
 	}
 	return outcome;
 }
@@ -205,9 +212,11 @@ void tenant_catalogue_close(struct tenant_catalogue *catalogue)
 		for (; tenant; tenant = next) {
 			next = atomic_load(&tenant->next);
 			tenant_close_database(tenant);
+			tenant_web_fini(tenant);
 			free(tenant);
 		}
 	}
+	tenant_hosts_fini(catalogue);
 	(void)pthread_cond_destroy(&catalogue->jobs_ended);
 	(void)pthread_mutex_destroy(&catalogue->lock);
 	free(catalogue->data_folder);
@@ -225,7 +234,7 @@ static void deliver_request(struct loop_message *message)
 	request->done(request);
 }
 
-static void finish(struct tenant_request *request, enum tenant_outcome outcome)
+void tenant_finish(struct tenant_request *request, enum tenant_outcome outcome)
 {
 	request->outcome = outcome;
 	request->message.deliver = deliver_request;
@@ -259,14 +268,14 @@ static void on_inserted(struct store_job *job)
 		pthread_mutex_lock(&request->catalogue->lock);
 		publish(request->tenant);
 		pthread_mutex_unlock(&request->catalogue->lock);
-		finish(request, TENANT_OK);
+		tenant_finish(request, TENANT_OK);
 		return;
 	}
 	request->err = job->err;
 	tenant_remove_files(request->tenant);
 	free(request->tenant);
 	request->tenant = NULL;
-	finish(request, job->outcome == STORE_CONFLICT ? TENANT_EXISTS : TENANT_FAULT);
+	tenant_finish(request, job->outcome == STORE_CONFLICT ? TENANT_EXISTS : TENANT_FAULT);
 }
 
 /* On the executor: folder and database, which may take their time; then the row, through the
@@ -283,14 +292,14 @@ static void run_create(struct executor_job *job)
 		TENANT_ACTIVE, clock_wall_us());
 	if (!request->tenant) {
 		(void)ERR_SET(&request->err, ERR_NOMEM, "no memory for a tenant");
-		finish(request, TENANT_FAULT);
+		tenant_finish(request, TENANT_FAULT);
 		return;
 	}
 	if (tenant_make_database(request->tenant, &request->err) < 0) {
 		tenant_remove_files(request->tenant);
 		free(request->tenant);
 		request->tenant = NULL;
-		finish(request, TENANT_FAULT);
+		tenant_finish(request, TENANT_FAULT);
 		return;
 	}
 	request->write = (struct store_job){ .run = insert_row, .done = on_inserted, .loop = NULL };
@@ -304,11 +313,11 @@ void tenant_create(
 	request->tenant = NULL;
 	request->err = (struct err){ 0 };
 	if (!tenant_name_is_valid(name)) {
-		finish(request, TENANT_BAD_NAME);
+		tenant_finish(request, TENANT_BAD_NAME);
 		return;
 	}
 	if (tenant_find(catalogue, name)) {
-		finish(request, TENANT_EXISTS);
+		tenant_finish(request, TENANT_EXISTS);
 		return;
 	}
 	(void)bytes_to_string(name, request->name, sizeof request->name);
@@ -316,7 +325,7 @@ void tenant_create(
 	if (executor_submit(catalogue->config.executor, EXECUTOR_FILE, &request->job) !=
 		EXECUTOR_OK) {
 		(void)ERR_SET(&request->err, ERR_LIMIT, "too much file work waits");
-		finish(request, TENANT_FAULT);
+		tenant_finish(request, TENANT_FAULT);
 	}
 }
 
@@ -346,7 +355,7 @@ static void on_updated(struct store_job *job)
 		atomic_store(&request->tenant->state, (int)request->state);
 	else
 		request->err = job->err;
-	finish(request, job->outcome == STORE_OK ? TENANT_OK : TENANT_FAULT);
+	tenant_finish(request, job->outcome == STORE_OK ? TENANT_OK : TENANT_FAULT);
 }
 
 void tenant_set_state(

@@ -12,7 +12,11 @@
 
 /* Tenants are only ever added, so a chain of one bucket is read without a lock. 4,096 buckets keep
  * chains short at the 10,000 tenants that a server is meant for. */
-#define BUCKETS 4096
+#define BUCKETS      4096
+
+#define HOST_BUCKETS 1024 /* few tenants have host names of their own */
+
+struct tenant_host;
 
 /* gate: the number of users, and this bit while the database is open. Users come in only while it
  * is set; the database is closed only after it went from (OPEN | 0) to 0. */
@@ -26,7 +30,8 @@ struct tenant {
 	int64_t created_us;
 	_Atomic int state; /* enum tenant_state */
 	struct tenant_catalogue *catalogue;
-	struct tenant *_Atomic next; /* of its bucket */
+	struct tenant *_Atomic next;    /* of its bucket */
+	struct tenant_web *_Atomic web; /* NULL: nothing was ever set */
 
 	_Atomic uint32_t gate;
 	_Atomic uint64_t last_used_ns;
@@ -44,7 +49,9 @@ struct tenant_catalogue {
 	char *data_folder;
 	struct tenant *_Atomic buckets[BUCKETS];
 	_Atomic size_t n_tenants;
-	pthread_mutex_t lock; /* opening, waiters, n_open, n_jobs, and creating */
+	struct tenant_host *_Atomic hosts[HOST_BUCKETS];
+	atomic_bool has_hosts; /* else nobody looks for them */
+	pthread_mutex_t lock;  /* opening, waiters, n_open, n_jobs, and creating */
 	unsigned n_open;
 	unsigned n_jobs; /* open_jobs that the executor has: they outlive the uses that asked */
 	pthread_cond_t jobs_ended;
@@ -58,5 +65,14 @@ int tenant_make_database(struct tenant *tenant, struct err *err);
 void tenant_close_database(struct tenant *tenant);
 /* Of a tenant that was not made after all: nobody has ever seen it. */
 void tenant_remove_files(const struct tenant *tenant);
+
+/* Ends a request on its loop. */
+void tenant_finish(struct tenant_request *request, enum tenant_outcome outcome);
+
+/* web.c */
+/* What the catalogue's row says, before there are threads. False when it cannot be. */
+bool tenant_web_load(struct tenant *tenant, struct bytes hosts, struct bytes origins);
+void tenant_web_fini(struct tenant *tenant);
+void tenant_hosts_fini(struct tenant_catalogue *catalogue);
 
 #endif
