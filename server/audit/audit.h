@@ -67,6 +67,7 @@ enum audit_phase {
 #define AUDIT_TENANT_MAX     64
 #define AUDIT_PLUGIN_MAX     128
 #define AUDIT_ACTOR_MAX      160
+#define AUDIT_ADDRESS_MAX    45 /* of an IP address as text; a longer one is left out */
 #define AUDIT_ACTION_MAX     64
 #define AUDIT_OBJECT_MAX     512
 #define AUDIT_REASON_MAX     256
@@ -90,13 +91,14 @@ struct audit_record {
 	const uint8_t *digest;   /* AUDIT_HASH_BYTES: SHA-256 of the call's arguments */
 	struct bytes tenant;     /* its name */
 	struct bytes plugin;     /* its id */
-	struct bytes actor;  /* "user:users/0123456789abcde", "operator:1", "plugin:order-rules",
-				"system" */
-	struct bytes action; /* "record.create", "db.query", "http.fetch", "plugin.deploy",
-				"auth.password" */
-	struct bytes object; /* "orders/0123456789abcde", "GET https://api.example.com/v1" without
-				query */
-	struct bytes reason; /* the rule or limit that decided, or what failed */
+	struct bytes actor;   /* "user:users/0123456789abcde", "operator:1", "plugin:order-rules",
+				 "system" */
+	struct bytes action;  /* "record.create", "db.query", "http.fetch", "plugin.deploy",
+				 "auth.password" */
+	struct bytes object;  /* "orders/0123456789abcde", "GET https://api.example.com/v1" without
+				 query */
+	struct bytes reason;  /* the rule or limit that decided, or what failed */
+	struct bytes address; /* the client's, as text */
 };
 
 enum audit_result {

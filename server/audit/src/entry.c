@@ -56,6 +56,7 @@ bool audit_entry_format(const struct audit_entry *entry, struct bytes_buf *out)
 	write_text(&writer, "object", record->object);
 	write_text(&writer, "decision", bytes_of(decisions[record->decision & 3]));
 	write_text(&writer, "reason", record->reason);
+	write_text(&writer, "address", record->address);
 	write_text(&writer, "phase", bytes_of(phases[record->phase & 3]));
 	write_number(&writer, "status", record->status);
 	write_number(&writer, "durationNs", record->duration_ns);

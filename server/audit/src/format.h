@@ -73,6 +73,7 @@ enum field_tag {
 	FIELD_DURATION,   /* u64, nanoseconds */
 	FIELD_ROWS,       /* u64 */
 	FIELD_BYTES,      /* u64 */
+	FIELD_ADDRESS,    /* text */
 	FIELD_TAGS
 };
 

@@ -25,7 +25,7 @@ static const struct {
 /* Texts, trace, artifact, digest, two u32, three u64, each behind three bytes of tag and length. */
 static_assert(RECORD_HEADER + RECORD_HASH + 7 + AUDIT_TENANT_MAX + AUDIT_PLUGIN_MAX +
 			      AUDIT_ACTOR_MAX + AUDIT_ACTION_MAX + AUDIT_OBJECT_MAX +
-			      AUDIT_REASON_MAX + ID_TRACE_BYTES + AUDIT_ARTIFACT_BYTES +
+			      AUDIT_REASON_MAX + AUDIT_ADDRESS_MAX + ID_TRACE_BYTES + AUDIT_ARTIFACT_BYTES +
 			      HASH_BYTES + 2 * 4 + 3 * 8 + (FIELD_TAGS - 1) * 3 <=
 		      RECORD_MAX,
 	"the largest record fits");
@@ -67,6 +67,8 @@ static uint8_t *put_fields(uint8_t *p, const struct audit_record *record, bool *
 		p = put_field(p, FIELD_ROWS, &record->n_rows, 8);
 	if (record->n_bytes)
 		p = put_field(p, FIELD_BYTES, &record->n_bytes, 8);
+	if (record->address.n > 0 && record->address.n <= AUDIT_ADDRESS_MAX)
+		p = put_field(p, FIELD_ADDRESS, record->address.p, record->address.n);
 	return p;
 }
 
@@ -151,6 +153,9 @@ static bool take_field(struct audit_record *record, uint8_t tag, const uint8_t *
 			return n <= texts[i].max;
 		}
 	switch (tag) {
+	case FIELD_ADDRESS:
+		record->address = text;
+		return n <= AUDIT_ADDRESS_MAX;
 	case FIELD_TRACE:
 		record->trace = data;
 		return n == ID_TRACE_BYTES;
