@@ -197,7 +197,7 @@ static void connection_expire(struct connection *connection, uint64_t now_ns)
 		check_reader(connection, now_ns);
 		return;
 	case PHASE_STREAM:
-		if (stream_pending(connection->request->stream) > 0)
+		if (http_stream_pending(connection->request->stream) > 0)
 			check_reader(connection, now_ns);
 		else
 			connection->deadline_ns = CLOCK_NEVER;

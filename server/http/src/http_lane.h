@@ -258,8 +258,6 @@ void answer_add_common(struct http_request *request, struct MHD_Response *respon
 /* The client has gone or the server stops: tells the owner, once, and ends the answer. */
 void stream_close(struct http_stream *stream);
 void stream_free(struct http_stream *stream);
-/* Bytes that wait to be sent. */
-size_t stream_pending(const struct http_stream *stream);
 
 /* ---- http.c ---- */
 void lane_make_due(struct lane *lane);

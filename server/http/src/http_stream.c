@@ -28,11 +28,6 @@ struct http_stream {
 
 size_t http_stream_pending(const struct http_stream *stream)
 {
-	return stream_pending(stream);
-}
-
-size_t stream_pending(const struct http_stream *stream)
-{
 	return stream->buffer.n - stream->at;
 }
 
@@ -41,7 +36,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t m
 {
 	struct http_stream *stream = context;
 	struct connection *connection = stream->request->connection;
-	size_t n = stream_pending(stream);
+	size_t n = http_stream_pending(stream);
 
 	(void)position;
 	connection->lane->n_fruitless = 0;
@@ -59,8 +54,9 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t m
 	memcpy(out, stream->buffer.p + stream->at, n);
 	stream->at += n;
 	stream->request->sent_bytes += n;
-	if (stream_pending(stream) == 0) {
-		bytes_buf_clear(&stream->buffer);
+	if (http_stream_pending(stream) == 0) {
+		/* Most streams are silent most of the time: they hold no memory then. */
+		bytes_buf_fini(&stream->buffer);
 		stream->at = 0;
 	}
 	return (ssize_t)n;
@@ -113,11 +109,11 @@ bool http_stream_write(struct http_stream *stream, struct bytes data)
 
 	assert(!stream->is_ended);
 	if (stream->at > 0 && data.n > stream->buffer.max - stream->buffer.n) {
-		memmove(stream->buffer.p, stream->buffer.p + stream->at, stream_pending(stream));
+		memmove(stream->buffer.p, stream->buffer.p + stream->at, http_stream_pending(stream));
 		stream->buffer.n -= stream->at;
 		stream->at = 0;
 	}
-	bool was_empty = stream_pending(stream) == 0;
+	bool was_empty = http_stream_pending(stream) == 0;
 
 	if (!bytes_buf_append(&stream->buffer, data))
 		return false;
