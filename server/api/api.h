@@ -29,12 +29,17 @@
 #include "deploy.h"
 #include "err.h"
 #include "http.h"
+#include "http_forward.h"
+#include "live.h"
 #include "loop.h"
 #include "mail.h"
 #include "pool.h"
 #include "tenant.h"
 
 struct api;
+
+/* How events reach a client of /api/realtime. */
+extern const struct live_sink realtime_sink;
 
 struct api_config {
 	struct loop *const *loops; /* loop i appends to the journal's lane i */
@@ -45,8 +50,10 @@ struct api_config {
 	struct auth_operators *operators;
 	struct pool *pool;     /* NULL: this server runs no plugins */
 	struct deploy *deploy; /* NULL with it */
+	struct live *live;     /* whose sink is realtime_sink */
 	struct audit *audit;
 	const char *version;
+	struct http_forward forward; /* whose word about a client's address is believed */
 	/* 64 hexadecimal digits: who can read it in the data folder is the operator. */
 	const char *local_token;
 	const char *audit_folder; /* for queries */

@@ -87,6 +87,16 @@ void pipeline_on_done(
 void pipeline_make_error(void *context, struct http_request *http, unsigned status,
 	const char *message, struct bytes_buf *out);
 
+/* cors.c */
+#define CORS_HEADERS 4
+/* What an answer says about who may read it. */
+size_t cors_headers(const struct api_request *request, struct http_header ret[CORS_HEADERS]);
+bool cors_is_preflight(const struct http_request *http);
+extern const struct route cors_preflight_route;
+
+/* static.c: what is no API below a tenant's own host name */
+extern const struct route static_route;
+
 /* figures.c */
 int figures_new(struct api *api, struct err *err);
 void figures_free(struct api *api);
@@ -108,6 +118,8 @@ void overview_start(struct api_lane *lane);
 void events_send(struct api_lane *lane);
 
 /* The routes' functions, by file. */
+void realtime_open(void *request);
+void realtime_subscribe(void *request);
 void records_list(void *request);
 void records_get(void *request);
 void records_export(void *request);
@@ -163,6 +175,7 @@ void tenants_list(void *request);
 void tenants_create(void *request);
 void tenants_suspend(void *request);
 void tenants_resume(void *request);
+void tenants_web(void *request);
 void superusers_put(void *request);
 void platform_export(void *request);
 void plugins_list(void *request);
@@ -175,6 +188,9 @@ void overview_get(void *request);
 void range_get(void *request);
 void events_get(void *request);
 void audit_list(void *request);
+
+/* Of a request that sets topics: keeps what its account's tokens hang on. */
+void realtime_note_account(struct api_request *request, struct bytes token_key, int64_t expires_s);
 
 /* How large a body this plugin route takes, or -1 having answered. pipeline.c asks it at the
  * headers. */

@@ -177,7 +177,7 @@ static const struct settings_limit *find_path(
 /* Who is held to it: the account, or else the address. */
 static struct bytes client_of(const struct api_request *request)
 {
-	return request->identity.kind == AUTH_ANONYMOUS ? http_peer(request->http)
+	return request->identity.kind == AUTH_ANONYMOUS ? request_address(request)
 							: bytes_of(request->identity.record_id);
 }
 
@@ -228,7 +228,7 @@ bool limits_allow_sign_in(struct api_request *request, struct bytes identity)
 		return true;
 	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
 	const struct settings_limit *rule = find_act(request, settings);
-	return !rule || take(request, rule, http_peer(request->http), identity, 1);
+	return !rule || take(request, rule, request_address(request), identity, 1);
 }
 
 bool limits_allow_letter(struct api_request *request, const char *kind, const char *record_id)

@@ -9,6 +9,7 @@
 #include "limits.h"
 
 #include "clock.h"
+#include "tenant_web.h"
 #include "text_json_writer.h"
 
 #include <stddef.h>
@@ -32,14 +33,34 @@ static bool take_tenant(struct api_request *request)
 	return true;
 }
 
+/* Below a tenant's own host name there is that tenant, its files and nothing else: no prefix leads
+ * to another one, and neither console nor platform is there. */
+static enum route_result find_on_own_host(struct api_request *request)
+{
+	struct api *api = request->api;
+	enum http_method method = http_method(request->http);
+	bool is_api = bytes_starts_with(request->path, BYTES("/api/")) ||
+		      bytes_eq(request->path, BYTES("/api"));
+
+	if (is_api)
+		return route_find(api->tenant_routes, method, request->path, &request->match);
+	request->match.route = &static_route;
+	return method == HTTP_GET || method == HTTP_HEAD ? ROUTE_FOUND : ROUTE_NO_METHOD;
+}
+
 /* Finds tenant and row. False having answered. */
 static bool find_route(struct api_request *request)
 {
 	struct api *api = request->api;
 	enum http_method method = http_method(request->http);
 	enum route_result result = ROUTE_NO_PATH;
+	struct tenant *own =
+		tenant_find_host(api->config.tenants, http_header(request->http, BYTES("Host")));
 
-	if (take_tenant(request)) {
+	if (own) {
+		request->tenant = own;
+		result = find_on_own_host(request);
+	} else if (take_tenant(request)) {
 		if (!request->tenant) {
 			request_refuse(request, API_NO_TENANT);
 			return false;
@@ -48,12 +69,20 @@ static bool find_route(struct api_request *request)
 		result = route_find(api->server_routes, method, request->path, &request->match);
 		request->is_platform = result != ROUTE_NO_PATH;
 	}
-	if (!request->is_platform) {
+	if (!request->is_platform && !own) {
 		if (!request->tenant)
 			request->tenant = tenant_find(api->config.tenants, BYTES(DEFAULT_TENANT));
 		result = request->tenant ? route_find(api->tenant_routes, method, request->path,
 						   &request->match)
 					 : ROUTE_NO_PATH;
+	}
+	if (request->tenant && !request->is_platform && cors_is_preflight(request->http)) {
+		request->match.route = &cors_preflight_route;
+		return true;
+	}
+	if (result == ROUTE_NO_METHOD && request->match.route == &static_route) {
+		request_refuse_method(request, BYTES("GET, HEAD"));
+		return false;
 	}
 	if (result == ROUTE_NO_METHOD) {
 		request_refuse(request, API_NO_METHOD);
@@ -174,6 +203,7 @@ int64_t pipeline_on_headers(void *context, struct http_request *http)
 		.http = http,
 		.arena = arena,
 		.path = http_path(http) };
+	request->n_address = http_forward_of(&api->config.forward, http, request->address);
 	http_set_context(http, request);
 	if (!find_route(request))
 		return -1;
@@ -205,6 +235,7 @@ static void on_account(struct record_find_auth *find)
 			sizeof identity->collection_id);
 		(void)bytes_to_string(bytes_of(find->collection_name), identity->collection,
 			sizeof identity->collection);
+		realtime_note_account(request, bytes_of(find->token_key), request->expires_s);
 	} else {
 		*identity = (struct auth_identity){ .kind = AUTH_ANONYMOUS };
 	}
@@ -250,6 +281,7 @@ static void authenticate_user(struct api_request *request)
 	}
 	request->identity = claims.identity;
 	request->is_refreshable = claims.is_refreshable;
+	request->expires_s = claims.expires_s;
 	request->find->book = request->book;
 	request->find->loop = request_loop(request);
 	request->find->collection = bytes_of(request->identity.collection_id);
@@ -298,6 +330,12 @@ void pipeline_on_request(void *context, struct http_request *http)
 		request_refuse_later(request, API_SUSPENDED, NULL, 60);
 		return;
 	}
+	/* Neither asks the database. */
+	if (request->match.route == &cors_preflight_route ||
+		request->match.route == &static_route) {
+		request->match.route->run(request);
+		return;
+	}
 	http_on_abort(http, on_abort, request);
 	request->use.loop = request_loop(request);
 	request->use.done = on_database;
@@ -335,7 +373,8 @@ void pipeline_on_done(
 		.tenant = request && request->tenant ? bytes_of(tenant_name(request->tenant))
 						     : (struct bytes){ 0 },
 		.action = BYTES("http.refused"),
-		.object = request ? request->path : (struct bytes){ 0 } };
+		.object = request ? request->path : (struct bytes){ 0 },
+		.address = request ? request_address(request) : http_peer(http) };
 	(void)lane_record(lane, &record);
 	figures_count(lane, status, 0, false);
 }

@@ -123,7 +123,7 @@ static void run(struct api_request *request, enum auth_operator_act act)
 		.token = request_member(request, body, "/token"),
 		.email = request_member(request, body, "/email"),
 		.password = request_member(request, body, "/password"),
-		.address = http_peer(request->http),
+		.address = request_address(request),
 		.done = on_done,
 		.loop = request_loop(request) };
 	auth_operator_run(request->api->config.operators, &call->auth);

@@ -2,12 +2,24 @@
 #include "internal.h"
 
 #include "clock.h"
+#include "tenant_web.h"
+#include "text_json_reader.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LIST_MAX (8u << 20)
+
+static void write_list(
+	struct text_json_writer *json, struct bytes key, const struct bytes *list, size_t n)
+{
+	text_json_write_key(json, key);
+	text_json_begin_array(json);
+	for (size_t i = 0; i < n; i++)
+		text_json_write_string(json, list[i]);
+	text_json_end_array(json);
+}
 
 static void write_tenant(struct text_json_writer *json, const struct tenant *tenant)
 {
@@ -25,6 +37,9 @@ static void write_tenant(struct text_json_writer *json, const struct tenant *ten
 					     : BYTES("active"));
 	text_json_write_key(json, BYTES("created"));
 	text_json_write_string(json, bytes_of(created));
+	const struct tenant_web *web = tenant_web(tenant);
+	write_list(json, BYTES("hosts"), web->hosts, web->n_hosts);
+	write_list(json, BYTES("origins"), web->origins, web->n_origins);
 	text_json_end_object(json);
 }
 
@@ -134,6 +149,78 @@ void tenants_suspend(void *request)
 void tenants_resume(void *request)
 {
 	set_state(request, TENANT_ACTIVE);
+}
+
+/* ---- how browsers reach it: host names of its own, and whose pages may call it ---- */
+
+static void on_web_done(struct tenant_request *done)
+{
+	struct api_request *request = ((struct tenant_call *)done)->request;
+
+	if (done->outcome == TENANT_EXISTS)
+		request_refuse_with(request, API_CONFLICT, "A host name is another tenant's.",
+			request_field_error(request, "hosts", "validation_not_unique",
+				"Each host name is one tenant's."));
+	else if (done->outcome == TENANT_BAD_NAME)
+		request_refuse_with(request, API_VALIDATION, NULL,
+			request_field_error(request, "hosts", "validation_match_invalid",
+				"At most 16 host names as app.example.org, and 64 origins as "
+				"https://app.example.org."));
+	else
+		on_done(done);
+}
+
+/* A member that is an array of texts, joined by spaces; {NULL, 0} when it is none. */
+static struct bytes join_list(struct api_request *request, struct bytes json, const char *pointer)
+{
+	struct text_json_reader reader;
+	struct text_json_token token;
+	struct bytes value, text;
+	size_t n = 0;
+
+	if (text_json_find(json, bytes_of(pointer), &value) != TEXT_JSON_FOUND)
+		return (struct bytes){ 0 };
+	char *out = arena_alloc(request->arena, value.n + 1);
+	text_json_reader_init(&reader, value);
+	if (!out || text_json_next(&reader, &token) != TEXT_JSON_ARRAY)
+		return (struct bytes){ 0 };
+	while (text_json_next(&reader, &token) == TEXT_JSON_STRING) {
+		if (!text_json_text(&token, request->arena, &text))
+			return (struct bytes){ 0 };
+		if (n > 0)
+			out[n++] = ' ';
+		memcpy(out + n, text.p, text.n);
+		n += text.n;
+	}
+	return token.type == TEXT_JSON_ARRAY_END ? (struct bytes){ out, n } : (struct bytes){ 0 };
+}
+
+void tenants_web(void *context)
+{
+	struct api_request *request = context;
+	struct tenant *tenant =
+		tenant_find(request->api->config.tenants, request_param(request, 0));
+	struct bytes body;
+
+	request->object = request_param(request, 0);
+	if (!tenant) {
+		request_refuse(request, API_NO_TENANT);
+		return;
+	}
+	if (!request_body_json(request, &body))
+		return;
+	struct bytes hosts = join_list(request, body, "/hosts");
+	struct bytes origins = join_list(request, body, "/origins");
+	struct tenant_call *call = new_call(request);
+	if (!call)
+		return;
+	call->tenant.done = on_web_done;
+	if (hosts.p && origins.p)
+		tenant_set_web(tenant, hosts, origins, &call->tenant);
+	else
+		request_refuse_with(request, API_BAD_REQUEST,
+			"Both lists are wanted: {\"hosts\":[],\"origins\":[]}.",
+			(struct bytes){ 0 });
 }
 
 /* ---- superusers: records of the tenant's _superusers, found by e-mail, else made ---- */

@@ -50,6 +50,11 @@ struct loop *request_loop(const struct api_request *request)
 	return request->lane->loop;
 }
 
+struct bytes request_address(const struct api_request *request)
+{
+	return (struct bytes){ request->address, request->n_address };
+}
+
 struct bytes request_param(const struct api_request *request, unsigned n)
 {
 	return request->match.params[n];
@@ -106,6 +111,7 @@ static enum audit_result write_down(
 					       : BYTES("unrouted"),
 		.object = request->object.p ? request->object : request->path,
 		.reason = request->reason,
+		.address = request_address(request),
 	};
 
 	enum audit_result result = lane_record(request->lane, &record);
@@ -136,10 +142,27 @@ static void error_body(struct api_request *request, unsigned status, const char 
 	text_json_end_object(&json);
 }
 
+/* Without room for them the browser keeps the answer from its page, which is the safe side. */
+static void add_headers(struct api_request *request, struct http_answer *answer,
+	const struct http_header *more, size_t n_more)
+{
+	struct http_header *all =
+		arena_alloc(request->arena, (answer->n_headers + n_more) * sizeof *all);
+
+	if (!all)
+		return;
+	if (answer->n_headers)
+		memcpy(all, answer->headers, answer->n_headers * sizeof *all);
+	memcpy(all + answer->n_headers, more, n_more * sizeof *all);
+	answer->headers = all;
+	answer->n_headers += n_more;
+}
+
 void request_answer(struct api_request *request, const struct http_answer *answer)
 {
 	uint64_t duration_ns = clock_mono_ns() - http_started_ns(request->http);
 	struct http_answer sent = *answer;
+	struct http_header cors[CORS_HEADERS];
 	DEFER(bytes_buf_fini) struct bytes_buf refusal;
 	static const struct http_header refusal_headers[] = {
 		{ { "Content-Type", 12 }, { "application/json", 16 } },
@@ -166,6 +189,9 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 		request->is_using = false;
 		tenant_use_end(&request->use);
 	}
+	size_t n_cors = cors_headers(request, cors);
+	if (n_cors > 0)
+		add_headers(request, &sent, cors, n_cors);
 	http_respond(request->http, &sent);
 }
 
@@ -427,8 +453,13 @@ struct http_stream *request_stream(struct api_request *request, const struct htt
 		request_refuse_later(request, API_AUDIT, NULL, 5);
 		return NULL;
 	}
-	struct http_stream *stream = http_stream_open(
-		request->http, 200, headers, n_headers, buffer_limit_bytes, on_closed, context);
+	struct http_header cors[CORS_HEADERS];
+	struct http_answer shown = { .headers = headers, .n_headers = n_headers };
+	size_t n_cors = cors_headers(request, cors);
+	if (n_cors > 0)
+		add_headers(request, &shown, cors, n_cors);
+	struct http_stream *stream = http_stream_open(request->http, 200, shown.headers,
+		shown.n_headers, buffer_limit_bytes, on_closed, context);
 	if (!stream) {
 		request->is_recorded = false; /* what happens now is another thing */
 		request_refuse_later(request, API_BUSY, NULL, 5);
@@ -436,5 +467,9 @@ struct http_stream *request_stream(struct api_request *request, const struct htt
 	}
 	request->is_answered = true;
 	figures_count(request->lane, 200, clock_mono_ns() - http_started_ns(request->http), false);
+	if (request->is_using) {
+		request->is_using = false;
+		tenant_use_end(&request->use);
+	}
 	return stream;
 }

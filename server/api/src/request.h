@@ -9,6 +9,7 @@
 #include "auth_key.h"
 #include "metrics.h"
 #include "record.h"
+#include "record_sight.h"
 #include "route.h"
 #include "text_json_check.h"
 #include "text_json_writer.h"
@@ -59,7 +60,10 @@ struct api_request {
 	struct record_find_auth *find; /* while a token is being checked */
 	struct auth_key_find *key;     /* of a request that an API key signed; else NULL */
 	bool is_refreshable;           /* the token may be exchanged for a fresh one */
-	void *context;                 /* of the route's function */
+	int64_t expires_s;             /* of the token; 0: never */
+	bool has_stamp;                /* of the account: realtime.c */
+	uint8_t stamp[RECORD_STAMP_BYTES];
+	void *context; /* of the route's function */
 
 	/* For the audit record. */
 	enum audit_decision decision;
@@ -70,6 +74,8 @@ struct api_request {
 	bool is_recorded; /* the record that closes it is in the journal */
 	bool is_answered;
 	char actor[AUDIT_ACTOR_MAX + 1];
+	char address[HTTP_FORWARD_TEXT]; /* of request_address */
+	size_t n_address;
 
 	/* Called when the client goes away before the answer; NULL when there is nothing to stop.
 	 */
@@ -127,6 +133,9 @@ bool request_body_json_within(
 struct bytes request_member(struct api_request *request, struct bytes json, const char *pointer);
 /* The value of a query parameter, decoded, {NULL, 0} when absent or broken. */
 struct bytes request_query(struct api_request *request, const char *name);
+/* The address that the request came from, as text: of the client when a trusted proxy names it,
+ * else of the peer. What limits count by and the audit trail writes down. */
+struct bytes request_address(const struct api_request *request);
 struct loop *request_loop(const struct api_request *request);
 /* The n-th parameter of the route. */
 struct bytes request_param(const struct api_request *request, unsigned n);

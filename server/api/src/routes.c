@@ -10,6 +10,10 @@
 const struct route api_tenant_routes[] = {
 	{ ROUTE_GET, "/api/health", ROUTE_PUBLIC, 0, "health", health },
 
+	{ ROUTE_GET, "/api/realtime", ROUTE_PUBLIC, 0, "realtime.open", realtime_open },
+	{ ROUTE_POST, "/api/realtime", ROUTE_PUBLIC, BODY, "realtime.subscribe",
+		realtime_subscribe },
+
 	{ ROUTE_GET, "/api/collections/{c}/records", ROUTE_PUBLIC, 0, "record.list", records_list },
 	{ ROUTE_POST, "/api/collections/{c}/records", ROUTE_PUBLIC, BODY, "record.create",
 		records_create },
@@ -115,6 +119,8 @@ const struct route api_server_routes[] = {
 		"record.import", tenants_import },
 	{ ROUTE_POST, "/platform/tenants/{t}/keys", ROUTE_OPERATOR, SMALL, "key.create",
 		keys_create_for },
+	{ ROUTE_PUT, "/platform/tenants/{t}/web", ROUTE_OPERATOR, SMALL, "tenant.web",
+		tenants_web },
 	{ ROUTE_PUT, "/platform/tenants/{t}/superusers", ROUTE_OPERATOR, SMALL, "superuser.upsert",
 		superusers_put },
 

@@ -27,6 +27,10 @@ enum {
 	OPTION_EGRESS_ALLOW,
 	OPTION_MAIL_ALLOW,
 	OPTION_ALLOW_MISSING,
+	OPTION_TRUSTED_PROXIES,
+	OPTION_PROXY_HEADER,
+	OPTION_CLIENTS,
+	OPTION_ADDRESS_CLIENTS,
 	OPTIONS
 };
 
@@ -93,6 +97,19 @@ static bool parse_layers(const char *text, uint32_t *ret_mask)
 		rest = comma ? (struct bytes){ comma + 1, rest.n - word.n - 1 }
 			     : (struct bytes){ 0 };
 	}
+	return true;
+}
+
+/* From 1 to a million. False having told which option is none. */
+static bool parse_count(const char *text, const char *option, unsigned *ret)
+{
+	uint64_t n;
+
+	if (!bytes_parse_u64(bytes_of(text), 1000000, &n) || n == 0) {
+		fprintf(stderr, "tenon: %s is a number from 1 to 1000000\n", option);
+		return false;
+	}
+	*ret = (unsigned)n;
 	return true;
 }
 
@@ -176,6 +193,17 @@ int command_serve(int argc, char **argv)
 			"sandbox layers that this machine may lack, as \"cgroup\"; never the ones "
 			"that hold",
 			NULL },
+		[OPTION_TRUSTED_PROXIES] = { "--trusted-proxies", "NETS",
+			"proxies in front whose word about a client's address is believed: "
+			"\"10.1.0.0/16 ::1\"; default: none",
+			NULL },
+		[OPTION_PROXY_HEADER] = { "--trusted-proxy-header", "NAME",
+			"the header in which they say it: X-Forwarded-For, X-Real-IP",
+			"X-Forwarded-For" },
+		[OPTION_CLIENTS] = { "--realtime-clients", "N",
+			"clients that may listen to one tenant", "10000" },
+		[OPTION_ADDRESS_CLIENTS] = { "--realtime-clients-per-address", "N",
+			"and from one address, over all tenants", "1000" },
 	};
 	char address[64];
 	uint64_t n_loops;
@@ -196,6 +224,8 @@ int command_serve(int argc, char **argv)
 		.address = address,
 		.egress_allow = options[OPTION_EGRESS_ALLOW].value,
 		.mail_allow = options[OPTION_MAIL_ALLOW].value,
+		.trusted_proxies = options[OPTION_TRUSTED_PROXIES].value,
+		.proxy_header = options[OPTION_PROXY_HEADER].value,
 	};
 	if (!parse_listen(options[OPTION_LISTEN].value, address, &config.port)) {
 		fprintf(stderr, "tenon: --listen takes ADDRESS:PORT, as " DEFAULT_LISTEN
@@ -215,5 +245,10 @@ int command_serve(int argc, char **argv)
 		return 2;
 	log_set_level(level);
 	config.n_loops = (unsigned)n_loops;
+	if (!parse_count(options[OPTION_CLIENTS].value, "--realtime-clients",
+		    &config.clients_per_tenant) ||
+		!parse_count(options[OPTION_ADDRESS_CLIENTS].value,
+			"--realtime-clients-per-address", &config.clients_per_address))
+		return 2;
 	return serve(&config, options[OPTION_DEMO].value != NULL);
 }

@@ -12,6 +12,7 @@
 #include "http.h"
 #include "id.h"
 #include "inspect.h"
+#include "live.h"
 #include "log.h"
 #include "loop.h"
 #include "mail.h"
@@ -38,7 +39,7 @@
 #define WRITE_QUEUE_LIMIT 4096
 /* The control database is asked seldom: what it keeps in memory does not grow with its history. */
 #define CONTROL_CACHE_KIB 128
-#define CONNECTION_LIMIT  4096 /* per loop */
+#define CONNECTION_LIMIT  16384 /* per loop, as far as descriptors reach */
 /* Half a second below the 10 s that are promised: a busy loop closes a little late. */
 #define HEADER_TIMEOUT_MS 9500
 #define BODY_TIMEOUT_MS   9500
@@ -78,6 +79,7 @@ struct core {
 	struct gate *gate;
 	struct deploy *deploy;
 	struct record_hooks hooks; /* of deploy's pool */
+	struct live *live;
 	struct api *api;
 	struct http *http;
 	struct log_source log;
@@ -93,6 +95,7 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 	struct api_house_boot boot = { .config = { .vault = &core->vault,
 					       .tenant = bytes_of(tenant_name(tenant)) } };
 	struct api_house *house = NULL;
+	struct live_hub *hub = live_hub(core->live, tenant);
 	const struct store_config store_config = { .path = path,
 		.n_loops = core->n_loops,
 		.n_readers = core->n_readers,
@@ -106,7 +109,8 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 	}
 	const struct record_config record_config = { .executor = core->executor,
 		.tenant = bytes_of(tenant_name(tenant)),
-		.hooks = core->deploy ? &core->hooks : NULL };
+		.hooks = core->deploy ? &core->hooks : NULL,
+		.events = hub ? live_hub_events(hub) : NULL };
 	if (api_house_new(&record_config, *ret_store, &boot, &house, err) < 0) {
 		api_house_boot_fini(&boot);
 		store_close(*ret_store);
@@ -114,6 +118,11 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 	}
 	*ret_hung = house;
 	return 0;
+}
+
+static struct record_book *book_of(void *hung)
+{
+	return ((struct api_house *)hung)->book;
 }
 
 static void close_house(void *context, struct store *store, void *hung)
@@ -229,6 +238,14 @@ static int open_data(struct core *core, struct err *err)
 		auth_operators_open(core->auth, core->control, &core->operators, err) < 0)
 		return -1;
 
+	const struct live_config live_config = { .loops = core->loops,
+		.n_loops = core->n_loops,
+		.clients_per_tenant = core->config.clients_per_tenant,
+		.clients_per_address = core->config.clients_per_address,
+		.book_of = book_of,
+		.sink = realtime_sink };
+	if (live_new(&live_config, &core->live, err) < 0)
+		return -1;
 	const struct tenant_config tenant_config = { .data_folder = core->data_folder,
 		.control = core->control,
 		.executor = core->executor,
@@ -320,11 +337,35 @@ static int open_plugins(struct core *core, struct err *err)
 	return 0;
 }
 
+/* "ADDRESS/BITS ..." of the proxies in front. */
+static int parse_proxies(const struct core *core, struct http_forward *ret, struct err *err)
+{
+	struct bytes rest = bytes_of(core->config.trusted_proxies);
+
+	(void)bytes_to_string(bytes_of(core->config.proxy_header), ret->header, sizeof ret->header);
+	while (rest.n > 0) {
+		const char *space = memchr(rest.p, ' ', rest.n);
+		struct bytes word = { rest.p, space ? (size_t)(space - rest.p) : rest.n };
+		rest = space ? (struct bytes){ space + 1, rest.n - word.n - 1 }
+			     : (struct bytes){ 0 };
+		if (word.n == 0)
+			continue;
+		if (ret->n_trusted == HTTP_NETWORKS_MAX ||
+			!http_network_parse(word, &ret->trusted[ret->n_trusted]))
+			return ERR_SET(err, ERR_INVALID,
+				"'%.*s' is no network of proxies; write it as 10.1.0.0/16 or ::1 "
+				"(at most %d)",
+				(int)word.n, word.p, HTTP_NETWORKS_MAX);
+		ret->n_trusted++;
+	}
+	return 0;
+}
+
 static int open_listener(struct core *core, struct err *err)
 {
 	(void)snprintf(
 		core->audit_folder, sizeof core->audit_folder, "%s/audit", core->data_folder);
-	const struct api_config api_config = { .loops = core->loops,
+	struct api_config api_config = { .loops = core->loops,
 		.n_loops = core->n_loops,
 		.tenants = core->tenants,
 		.auth = core->auth,
@@ -332,12 +373,14 @@ static int open_listener(struct core *core, struct err *err)
 		.operators = core->operators,
 		.pool = core->deploy ? deploy_pool(core->deploy) : NULL,
 		.deploy = core->deploy,
+		.live = core->live,
 		.audit = core->audit,
 		.version = CLI_VERSION,
 		.local_token = core->token,
 		.audit_folder = core->audit_folder,
 		.executor = core->executor };
-	if (api_new(&api_config, &core->api, err) < 0)
+	if (parse_proxies(core, &api_config.forward, err) < 0 ||
+		api_new(&api_config, &core->api, err) < 0)
 		return -1;
 	struct http_handler handler = api_handler(core->api);
 	const struct http_config http_config = { .address = bytes_of(core->config.address),
@@ -463,6 +506,7 @@ int core_start(struct core *core, struct err *err)
 	struct deploy_self_test self_test;
 
 	api_start(core->api);
+	live_start(core->live);
 	if (start_loops(core, err) < 0 || make_first_tenant(core, err) < 0)
 		return -1;
 	if (core->deploy) {
@@ -492,12 +536,12 @@ static void remove_file(const struct core *core, const char *name)
 	(void)unlink(path);
 }
 
-/* Waits until no request is in flight. False when until_ns came first. */
+/* Waits until no request is in flight, and no event on its way. False when until_ns came first. */
 static bool wait_drained(const struct core *core, uint64_t until_ns)
 {
 	const struct timespec pause = { .tv_nsec = 5 * 1000000 };
 
-	while (http_in_flight(core->http) > 0) {
+	while (http_in_flight(core->http) > 0 || !live_is_idle(core->live)) {
 		if (clock_mono_ns() >= until_ns)
 			return false;
 		(void)nanosleep(&pause, NULL);
@@ -554,6 +598,7 @@ void core_close(struct core *core)
 	api_free(core->api);
 	deploy_free(core->deploy);
 	tenant_catalogue_close(core->tenants);
+	live_free(core->live);
 	mail_close(core->mail);
 	vault_fini(&core->vault);
 	auth_operators_close(core->operators);

@@ -23,12 +23,15 @@ struct core;
 
 struct core_config {
 	const char *data_folder;
-	const char *address;      /* to listen on */
-	uint16_t port;            /* 0: any free one */
-	unsigned n_loops;         /* 0: one per CPU, at most 7 */
-	bool is_private;          /* for a command: no plugins, and no address for others to find */
-	uint32_t allow_missing;   /* mask of sandbox layers */
-	const char *mail_allow;   /* the same for tenants' mail servers; NULL: none */
+	const char *address;    /* to listen on */
+	uint16_t port;          /* 0: any free one */
+	unsigned n_loops;       /* 0: one per CPU, at most 7 */
+	bool is_private;        /* for a command: no plugins, and no address for others to find */
+	uint32_t allow_missing; /* mask of sandbox layers */
+	const char *mail_allow; /* the same for tenants' mail servers; NULL: none */
+	const char *trusted_proxies; /* "ADDRESS/BITS ..." whose proxy_header is believed */
+	const char *proxy_header;
+	unsigned clients_per_tenant, clients_per_address; /* that listen; 0: as live has it */
 	const char *egress_allow; /* "ADDRESS/BITS:PORT ..." that plugins may reach although
 				     private; NULL: none */
 };
