@@ -25,8 +25,9 @@ static const struct {
 /* Texts, trace, artifact, digest, two u32, three u64, each behind three bytes of tag and length. */
 static_assert(RECORD_HEADER + RECORD_HASH + 7 + AUDIT_TENANT_MAX + AUDIT_PLUGIN_MAX +
 			      AUDIT_ACTOR_MAX + AUDIT_ACTION_MAX + AUDIT_OBJECT_MAX +
-			      AUDIT_REASON_MAX + AUDIT_ADDRESS_MAX + ID_TRACE_BYTES + AUDIT_ARTIFACT_BYTES +
-			      HASH_BYTES + 2 * 4 + 3 * 8 + (FIELD_TAGS - 1) * 3 <=
+			      AUDIT_REASON_MAX + AUDIT_ADDRESS_MAX + ID_TRACE_BYTES +
+			      AUDIT_ARTIFACT_BYTES + HASH_BYTES + 2 * 4 + 3 * 8 +
+			      (FIELD_TAGS - 1) * 3 <=
 		      RECORD_MAX,
 	"the largest record fits");
 

@@ -109,7 +109,8 @@ bool http_stream_write(struct http_stream *stream, struct bytes data)
 
 	assert(!stream->is_ended);
 	if (stream->at > 0 && data.n > stream->buffer.max - stream->buffer.n) {
-		memmove(stream->buffer.p, stream->buffer.p + stream->at, http_stream_pending(stream));
+		memmove(stream->buffer.p, stream->buffer.p + stream->at,
+			http_stream_pending(stream));
 		stream->buffer.n -= stream->at;
 		stream->at = 0;
 	}
