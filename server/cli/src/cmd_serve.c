@@ -113,6 +113,21 @@ static bool parse_count(const char *text, const char *option, unsigned *ret)
 	return true;
 }
 
+static bool parse_numbers(const struct args_option *options, struct core_config *config)
+{
+	uint64_t n_loops;
+
+	if (!bytes_parse_u64(bytes_of(options[OPTION_LOOPS].value), 7, &n_loops)) {
+		fprintf(stderr, "tenon: --loops is a number from 0 to 7\n");
+		return false;
+	}
+	config->n_loops = (unsigned)n_loops;
+	return parse_count(options[OPTION_CLIENTS].value, "--realtime-clients",
+		       &config->clients_per_tenant) &&
+	       parse_count(options[OPTION_ADDRESS_CLIENTS].value, "--realtime-clients-per-address",
+		       &config->clients_per_address);
+}
+
 static int serve(const struct core_config *config, bool is_demo)
 {
 	DEFER(core_close) struct core *core = NULL;
@@ -206,7 +221,6 @@ int command_serve(int argc, char **argv)
 			"and from one address, over all tenants", "1000" },
 	};
 	char address[64];
-	uint64_t n_loops;
 	enum log_level level;
 	struct args args;
 
@@ -232,10 +246,8 @@ int command_serve(int argc, char **argv)
 				" or [::1]:8090\n");
 		return 2;
 	}
-	if (!bytes_parse_u64(bytes_of(options[OPTION_LOOPS].value), 7, &n_loops)) {
-		fprintf(stderr, "tenon: --loops is a number from 0 to 7\n");
+	if (!parse_numbers(options, &config))
 		return 2;
-	}
 	if (!log_parse_level(bytes_of(options[OPTION_LOG_LEVEL].value), &level)) {
 		fprintf(stderr, "tenon: --log-level is debug, info, warn or error\n");
 		return 2;
@@ -244,11 +256,5 @@ int command_serve(int argc, char **argv)
 		!parse_layers(options[OPTION_ALLOW_MISSING].value, &config.allow_missing))
 		return 2;
 	log_set_level(level);
-	config.n_loops = (unsigned)n_loops;
-	if (!parse_count(options[OPTION_CLIENTS].value, "--realtime-clients",
-		    &config.clients_per_tenant) ||
-		!parse_count(options[OPTION_ADDRESS_CLIENTS].value,
-			"--realtime-clients-per-address", &config.clients_per_address))
-		return 2;
 	return serve(&config, options[OPTION_DEMO].value != NULL);
 }
