@@ -6,12 +6,7 @@ BUILD=$1
 . tests/lib/server.sh
 email=root@example.org password='correct horse'
 here=tests/e2e/sdk modules=$BUILD/sdk
-if ! cmp -s $here/package-lock.json "$modules/installed"; then
-	mkdir -p "$modules"
-	cp $here/package.json $here/package-lock.json "$modules/"
-	npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund >"$modules/install.log" 2>&1 || { cat "$modules/install.log" >&2; exit 1; }
-	cp $here/package-lock.json "$modules/installed"
-fi
+$here/install.sh "$modules"
 cp $here/*.mjs "$modules/"
 
 tools=$BUILD/bin
