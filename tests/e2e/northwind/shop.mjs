@@ -6,7 +6,7 @@
 
 /** The record id of a row: three letters of its table and its key, filled up to 15 characters. */
 export const id = (table, key) =>
-	key === null || key === undefined ? "" : table + String(key).toLowerCase().padStart(15 - table.length, "0");
+	key === null || key === undefined ? "" : table + String(key).toLowerCase().trim().padStart(15 - table.length, "0");
 
 const text = (name, more = {}) => ({ name, type: "text", ...more });
 const number = (name, more = {}) => ({ name, type: "number", ...more });
@@ -62,7 +62,7 @@ export const collections = [
 		name: "customers",
 		read: '@request.auth.role = "staff" || code = @request.auth.code',
 		fields: [
-			text("code", { required: true, pattern: "^[A-Z]{5}$" }),
+			text("code", { required: true, pattern: "^[A-Z][A-Za-z0-9 ]{4}$" }),
 			text("name", { required: true }),
 			text("contact"),
 			text("contact_title"),
@@ -253,6 +253,7 @@ const REVENUE =
 
 /** Collections of type view, made when the tables are there. */
 export const views = [
+	{ name: "revenue", query: `SELECT 'all000000000000' AS id, ${REVENUE} AS revenue FROM order_lines l` },
 	{
 		name: "category_revenue",
 		query:

@@ -43,7 +43,7 @@ seen "a customer changes a price" 403
 
 seen "lines, page by page" 2155
 seen "revenue after discount, added up by the client" 1265793.04
-seen "revenue of the categories, added up" 1265793.04
+seen "revenue after discount, by a view" 1265793.04
 seen "revenue of Beverages" 267868.18
 seen "revenue of Condiments" 106047.09
 seen "revenue of Confections" 167357.23
