@@ -59,7 +59,7 @@ static void serve(FILE *in, FILE *out, const char *folder, int is_refusing, int 
 		say(out, "354 go on");
 		/* Whole or not there: a reader waits for the name. */
 		(void)snprintf(part, sizeof part, "%s/part", folder);
-		(void)snprintf(path, sizeof path, "%s/%d", folder, ++*n_letters);
+		(void)snprintf(path, sizeof path, "%s/%06d", folder, ++*n_letters);
 		FILE *letter = fopen(part, "w");
 		if (!letter)
 			exit(1);

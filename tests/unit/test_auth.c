@@ -1,4 +1,6 @@
 #include "auth.h"
+#include "auth_key.h"
+#include "auth_limit.h"
 #include "auth_operator.h"
 #include "executor.h"
 #include "migrate.h"
@@ -164,6 +166,203 @@ static void the_eleventh_sign_in_of_a_minute_is_refused(void)
 	CU_ASSERT(auth_sign_in_is_allowed(auth, BYTES("10.1.1.2"), BYTES("ada"), &retry_s));
 }
 
+static void a_bucket_gives_what_its_rate_says(void)
+{
+	const struct bytes ada_here[] = { BYTES("*:auth"), BYTES("10.2.2.2"), BYTES("ada") };
+	const struct bytes ada_there[] = { BYTES("*:auth"), BYTES("10.2.2.3"), BYTES("ada") };
+	const struct bytes glued[] = { BYTES("*:auth"), BYTES("10.2.2.2a"), BYTES("da") };
+	const struct auth_rate rate = { 2, 3 };
+
+	setup();
+	struct auth_limit_verdict verdict = auth_limit_take(auth, rate, ada_here, 3);
+	CU_ASSERT(verdict.is_allowed);
+	CU_ASSERT_EQUAL(verdict.limit, 2);
+	CU_ASSERT_EQUAL(verdict.remaining, 1);
+	CU_ASSERT(auth_limit_take(auth, rate, ada_here, 3).is_allowed);
+	verdict = auth_limit_take(auth, rate, ada_here, 3);
+	CU_ASSERT(!verdict.is_allowed);
+	CU_ASSERT_EQUAL(verdict.remaining, 0);
+	CU_ASSERT(verdict.retry_s >= 1 && verdict.retry_s <= 2);
+	CU_ASSERT(verdict.reset_s >= 2 && verdict.reset_s <= 3);
+	CU_ASSERT(auth_limit_take(auth, rate, ada_there, 3).is_allowed);
+	CU_ASSERT(auth_limit_take(auth, rate, glued, 3).is_allowed);
+}
+
+static void a_flood_of_names_limits_nobody_else_for_long(void)
+{
+	const struct auth_rate rate = { 1, 3600 };
+	unsigned n_allowed = 0;
+
+	setup();
+	for (unsigned i = 0; i < 100000; i++) {
+		char name[16];
+		(void)snprintf(name, sizeof name, "%u", i);
+		const struct bytes parts[] = { BYTES("flood"), bytes_of(name) };
+		n_allowed += auth_limit_take(auth, rate, parts, 2).is_allowed;
+	}
+	/* Names that never came before are never refused: at worst one of 2^64 shares a key. */
+	CU_ASSERT_EQUAL(n_allowed, 100000);
+}
+
+/* ---- keys ---- */
+
+static struct auth_key_call key_call;
+static struct auth_key_find key_find;
+
+static void stop_key_call(struct auth_key_call *call)
+{
+	loop_stop(call->loop);
+}
+
+static void stop_key_find(struct auth_key_find *find)
+{
+	loop_stop(find->loop);
+}
+
+static enum store_outcome run_key(struct auth_key_call call, struct store *tenant)
+{
+	bytes_buf_fini(&key_call.answer);
+	key_call = call;
+	key_call.store = tenant;
+	key_call.loop = loop;
+	key_call.done = stop_key_call;
+	auth_key_run(&key_call);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	return key_call.outcome;
+}
+
+static enum auth_key_result find_key(struct store *tenant, const char *text, int64_t now_s)
+{
+	key_find = (struct auth_key_find){ .auth = auth,
+		.store = tenant,
+		.loop = loop,
+		.text = bytes_of(text),
+		.now_s = now_s,
+		.done = stop_key_find };
+	auth_key_find(&key_find);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	return key_find.result;
+}
+
+static void a_key_is_found_by_its_secret_until_it_ends(void)
+{
+	struct store *tenant = NULL;
+	char path[128], text[AUTH_KEY_TEXT_MAX];
+
+	setup();
+	(void)snprintf(path, sizeof path, "%s/tenant.db", folder);
+	struct store_config store_config = { .path = path,
+		.n_loops = 1,
+		.n_readers = 1,
+		.write_queue_limit = 16,
+		.on_open = migrate_on_open,
+		.on_open_context = (void *)(uintptr_t)migrate_tenant() };
+	CU_ASSERT_EQUAL_FATAL(store_open(&store_config, executor, &tenant, NULL), 0);
+	const struct auth_key_call create = { .act = AUTH_KEY_CREATE,
+		.name = BYTES("ci"),
+		.scopes = BYTES("[\"records:posts:list\"]"),
+		.now_s = 1000,
+		.expires_s = 2000 };
+	CU_ASSERT_EQUAL(run_key(create, tenant), STORE_OK);
+	memcpy(text, key_call.text, sizeof text);
+	CU_ASSERT(auth_key_is_key(bytes_of(text)));
+	CU_ASSERT_PTR_NULL(strstr(key_call.answer.p, text + 20)); /* the secret is not in it */
+	CU_ASSERT_EQUAL(find_key(tenant, text, 1500), AUTH_KEY_FOUND);
+	CU_ASSERT_STRING_EQUAL(key_find.scopes, "[\"records:posts:list\"]");
+	CU_ASSERT_EQUAL(find_key(tenant, text, 2000), AUTH_KEY_NONE);
+	for (size_t i = strlen(AUTH_KEY_PREFIX); text[i]; i++) {
+		char was = text[i];
+		text[i] = was == 'a' ? 'b' : 'a';
+		CU_ASSERT_EQUAL(find_key(tenant, text, 1500), AUTH_KEY_NONE);
+		text[i] = was;
+	}
+	CU_ASSERT_EQUAL(find_key(tenant, "tnk_", 1500), AUTH_KEY_NONE);
+	/* Written behind the request's back. */
+	static const char used[] = "\"lastUsed\":\"1970-01-01 00:25:00.000Z\"";
+	bool is_noted = false;
+	for (int i = 0; i < 400 && !is_noted; i++) {
+		(void)usleep(5000);
+		const struct auth_key_call list = { .act = AUTH_KEY_LIST };
+		CU_ASSERT_EQUAL(run_key(list, tenant), STORE_OK);
+		is_noted = memmem(key_call.answer.p, key_call.answer.n, used, sizeof used - 1);
+	}
+	CU_ASSERT(is_noted);
+	find_key(tenant, text, 1500);
+	char id[AUTH_RECORD_MAX + 1];
+	memcpy(id, key_find.id, sizeof id);
+	const struct auth_key_call revoke = { .act = AUTH_KEY_REVOKE, .id = bytes_of(id) };
+	CU_ASSERT_EQUAL(run_key(revoke, tenant), STORE_OK);
+	CU_ASSERT_EQUAL(find_key(tenant, text, 1500), AUTH_KEY_NONE);
+	CU_ASSERT_EQUAL(run_key(revoke, tenant), STORE_REFUSED);
+	bytes_buf_fini(&key_call.answer);
+	store_close(tenant);
+}
+
+static void a_scope_allows_what_it_names_alone(void)
+{
+	static const char *const good[] = { "all", "records:*:*", "records:posts:list",
+		"records:posts:list,view", "plugins:*", "plugins:order-rules", "read:logs" };
+	static const char *const bad[] = { "", "ALL", "records", "records:posts",
+		"records:posts:", "records:posts:list,", "records:posts:,list",
+		"records:posts:frob", "records::list", "plugins:", "plugins:a/b",
+		"read:", "read:keys", "records:po\"sts:list", "all:all" };
+	const struct bytes scopes = BYTES("[\"records:posts:list,view\",\"plugins:ship\"]");
+	const struct auth_act list = { AUTH_ACT_RECORD, BYTES("posts"), BYTES("list") };
+	const struct auth_act make = { AUTH_ACT_RECORD, BYTES("posts"), BYTES("create") };
+	const struct auth_act other = { AUTH_ACT_RECORD, BYTES("post"), BYTES("list") };
+	const struct auth_act gone = { AUTH_ACT_RECORD, BYTES(""), BYTES("list") };
+	const struct auth_act ship = { AUTH_ACT_PLUGIN, BYTES("ship"), BYTES("") };
+	const struct auth_act else_ = { AUTH_ACT_OTHER, BYTES("posts"), BYTES("list") };
+	const struct auth_act logs = { AUTH_ACT_READ, BYTES("logs"), BYTES("logs") };
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		CU_ASSERT(auth_scope_is_valid(bytes_of(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		CU_ASSERT(!auth_scope_is_valid(bytes_of(bad[i])));
+	CU_ASSERT(auth_scope_allows(scopes, &list));
+	CU_ASSERT(auth_scope_allows(scopes, &ship));
+	CU_ASSERT(!auth_scope_allows(scopes, &make));
+	CU_ASSERT(!auth_scope_allows(scopes, &other));
+	CU_ASSERT(!auth_scope_allows(scopes, &gone));
+	CU_ASSERT(!auth_scope_allows(scopes, &else_));
+	CU_ASSERT(!auth_scope_allows(scopes, &logs));
+	CU_ASSERT(!auth_scope_is_all(scopes));
+	CU_ASSERT(!auth_scope_allows(BYTES("[]"), &list));
+	CU_ASSERT(auth_scope_allows(BYTES("[\"all\"]"), &else_));
+}
+
+/* ---- the password lane ---- */
+
+#define N_FLOOD 40
+
+static unsigned n_gone, n_answered;
+
+static void count_flood(struct auth_password *password)
+{
+	n_gone += password->outcome == AUTH_PASSWORD_GONE;
+	if (++n_answered == N_FLOOD)
+		loop_stop(password->loop);
+}
+
+static void nobody_hashes_for_clients_that_left(void)
+{
+	static struct auth_password flood[N_FLOOD];
+
+	setup();
+	for (size_t i = 0; i < N_FLOOD; i++) {
+		flood[i] = (struct auth_password){ .act = AUTH_PASSWORD_CHECK,
+			.password = BYTES("a guess"),
+			.done = count_flood,
+			.loop = loop };
+		auth_password_run(auth, &flood[i]);
+	}
+	for (size_t i = 0; i < N_FLOOD; i++)
+		auth_password_cancel(&flood[i]);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	/* The lane has one thread here: one may have been under way, perhaps its successor. */
+	CU_ASSERT(n_gone >= N_FLOOD - 2);
+}
+
 static void stop_loop(struct auth_operator_request *request)
 {
 	loop_stop(request->loop);
@@ -272,6 +471,11 @@ static const struct unit_test tests[] = {
 	UNIT(a_token_serves_its_one_purpose),
 	UNIT(a_bearer_prefix_is_optional),
 	UNIT(the_eleventh_sign_in_of_a_minute_is_refused),
+	UNIT(a_bucket_gives_what_its_rate_says),
+	UNIT(a_flood_of_names_limits_nobody_else_for_long),
+	UNIT(a_key_is_found_by_its_secret_until_it_ends),
+	UNIT(a_scope_allows_what_it_names_alone),
+	UNIT(nobody_hashes_for_clients_that_left),
 	UNIT(the_set_up_token_works_once),
 	UNIT(a_new_password_ends_the_sessions),
 	UNIT(everything_closes),

@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include "crons.h"
+
 #include "clock.h"
 
 #include <assert.h>
@@ -51,6 +53,7 @@ void api_start(struct api *api)
 {
 	for (unsigned i = 0; i < api->config.n_loops; i++)
 		overview_start(&api->lanes[i]);
+	crons_start(api);
 }
 
 struct http_handler api_handler(struct api *api)

@@ -62,6 +62,8 @@ struct api {
 	struct plugin_totals totals[PLUGIN_SERIES]; /* of the last tick, lane 0's alone */
 	size_t n_totals;
 
+	struct loop_timer hourly; /* lane 0's */
+
 	struct metrics *metrics;
 	struct metrics_rollup *rollup;
 	struct metrics_series by_class[6]; /* by status / 100 */
@@ -155,6 +157,9 @@ void settings_test_s3(void *request);
 void settings_apple(void *request);
 void backups_refuse(void *request);
 void crons_list(void *request);
+void logs_list(void *request);
+void logs_get(void *request);
+void logs_stats(void *request);
 void crons_run(void *request);
 void keys_create(void *request);
 void keys_list(void *request);

@@ -199,15 +199,3 @@ void backups_refuse(void *request)
 {
 	refuse_absent(request, "Backups over the API are not there yet; see docs/operators.md.");
 }
-
-/* This version has no periodic jobs of a tenant. */
-void crons_list(void *request)
-{
-	request_json(request, 200, BYTES("[]"));
-}
-
-void crons_run(void *request)
-{
-	request_refuse_with(
-		request, API_NOT_FOUND, "Missing or invalid cron job.", (struct bytes){ 0 });
-}

@@ -41,6 +41,18 @@ static const struct system_field user_fields[] = {
 	{ "name", "{\"id\":\"text_name\",\"name\":\"name\",\"type\":\"text\",\"max\":255}" },
 };
 
+/* What links an account to one at a provider; nothing writes it yet, but clients may ask. */
+static const struct system_field external_fields[] = {
+	{ "collectionRef", "{\"id\":\"text_collectionRef\",\"name\":\"collectionRef\",\"type\":"
+			   "\"text\",\"system\":true,\"required\":true}" },
+	{ "recordRef", "{\"id\":\"text_recordRef\",\"name\":\"recordRef\",\"type\":\"text\","
+		       "\"system\":true,\"required\":true}" },
+	{ "provider", "{\"id\":\"text_provider\",\"name\":\"provider\",\"type\":\"text\","
+		      "\"system\":true,\"required\":true}" },
+	{ "providerId", "{\"id\":\"text_providerId\",\"name\":\"providerId\",\"type\":\"text\","
+			"\"system\":true,\"required\":true}" },
+};
+
 #define N(list) (sizeof(list) / sizeof((list)[0]))
 
 static bool has_field(const struct change *change, const char *name)
@@ -158,7 +170,28 @@ static enum store_outcome insert_system(
 	return outcome == STORE_OK ? collection_index(conn, &change, &index) : outcome;
 }
 
-static int make_system(struct store_conn *conn, struct err *err)
+/* As PocketBase has it: shown to the account that it is about. */
+static enum store_outcome insert_external(
+	struct store_conn *conn, struct arena *arena, const char *now)
+{
+	static const char own[] = "@request.auth.id != '' && recordRef = @request.auth.id && "
+				  "collectionRef = @request.auth.collectionId";
+	struct change change = {
+		.id = BYTES("pbc_2281828961"), .name = BYTES("_externalAuths"), .is_system = true
+	};
+	for (int i = 0; i < RULES; i++)
+		change.rules[i] = rule(i == RULE_CREATE || i == RULE_UPDATE ? NULL : own);
+	if (!change_add_system_fields(&change, arena))
+		return STORE_FAULT;
+	size_t at = change.n_fields;
+	if (!add_fields(&change, &at, external_fields, N(external_fields), arena) ||
+		!add_fields(&change, &at, date_fields, N(date_fields), arena))
+		return STORE_FAULT;
+	return collection_insert(conn, &change, now);
+}
+
+/* What is missing of the collections that every tenant has. */
+static int make_system(struct store_conn *conn, bool has_users, struct err *err)
 {
 	struct arena *arena = NULL;
 	char now[CLOCK_TEXT_BYTES];
@@ -166,10 +199,12 @@ static int make_system(struct store_conn *conn, struct err *err)
 	if (arena_new(1u << 20, &arena, err) < 0)
 		return -1;
 	enum store_outcome outcome = store_run_script(conn, BYTES("BEGIN IMMEDIATE"));
-	if (outcome == STORE_OK)
+	if (outcome == STORE_OK && !has_users)
 		outcome = insert_system(conn, arena, now, true);
-	if (outcome == STORE_OK)
+	if (outcome == STORE_OK && !has_users)
 		outcome = insert_system(conn, arena, now, false);
+	if (outcome == STORE_OK)
+		outcome = insert_external(conn, arena, now);
 	if (outcome == STORE_OK)
 		outcome = schema_bump(conn);
 	if (outcome == STORE_OK)
@@ -191,8 +226,9 @@ int record_on_open(struct store_conn *conn, void *boot, struct err *err)
 	if (schema_load(conn, &schema, err) < 0)
 		return -1;
 	/* users is made once, with _superusers: who drops it does not get it back. */
-	if (!schema_find(schema, BYTES("_superusers"))) {
-		if (make_system(conn, err) < 0)
+	bool has_users = schema_find(schema, BYTES("_superusers")) != NULL;
+	if (!has_users || !schema_find(schema, BYTES("_externalAuths"))) {
+		if (make_system(conn, has_users, err) < 0)
 			return -1;
 		schema_unref(schema);
 		schema = NULL;
