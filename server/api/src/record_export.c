@@ -211,6 +211,7 @@ static void on_first(struct record_call *call)
 		export_free(export);
 		return;
 	}
+	export->use.loop = call->loop;
 	if (!tenant_try_use(request->tenant, &export->use)) {
 		request_refuse_later(request, API_BUSY, NULL, 1);
 		export_free(export);
