@@ -162,6 +162,19 @@ double store_column_double(struct store_stmt *stmt, int column);
 struct bytes store_column_text(struct store_stmt *stmt, int column);
 bool store_column_is_null(struct store_stmt *stmt, int column);
 
+/* A look at very many rows, of which few are wanted: stmt is a SELECT of each_row(a, b, ...) alone,
+ * and each is called for every row that it finds, with its arguments, counted from 0. Text is
+ * borrowed until each returns. When each returns false it ends there: then *ret_is_whole is false.
+ */
+struct store_row;
+enum store_outcome store_each(struct store_stmt *stmt,
+	bool (*each)(void *context, const struct store_row *row), void *context,
+	bool *ret_is_whole);
+enum store_type store_row_type(const struct store_row *row, int i);
+int64_t store_row_int64(const struct store_row *row, int i);
+double store_row_double(const struct store_row *row, int i);
+struct bytes store_row_text(const struct store_row *row, int i);
+
 /* Runs several statements separated by ';' that return nothing (migrations, schema changes of
  * ours). Resets every statement that the job has prepared so far. */
 enum store_outcome store_run_script(struct store_conn *conn, struct bytes sql);

@@ -641,6 +641,84 @@ static void foreign_bombs_end_at_their_deadline_or_memory(void)
 	teardown();
 }
 
+struct look {
+	struct store_job job;
+	bool has_state, is_whole;
+	uint64_t state;
+	int64_t sum, stop_at;
+};
+
+static bool add_row(void *context, const struct store_row *row)
+{
+	struct look *look = context;
+	look->sum += store_row_int64(row, 0);
+	return look->sum < look->stop_at && store_row_type(row, 1) == STORE_TEXT &&
+	       bytes_eq(store_row_text(row, 1), BYTES("nut"));
+}
+
+static enum store_outcome run_look(struct store_job *job, struct store_conn *conn)
+{
+	struct look *look = (struct look *)job;
+	struct store_stmt *stmt;
+	enum store_outcome outcome =
+		store_prepare(conn, BYTES("SELECT each_row(id, name) FROM items"), &stmt);
+	if (outcome == STORE_OK)
+		outcome = store_each(stmt, add_row, look, &look->is_whole);
+	look->has_state = store_state(conn, &look->state);
+	return outcome;
+}
+
+static void done_look(struct store_job *job)
+{
+	(void)job;
+	loop_stop(fix.loop);
+}
+
+static struct look look(int64_t stop_at)
+{
+	struct err err;
+	struct look look = { .job = { .run = run_look, .done = done_look, .loop = fix.loop },
+		.stop_at = stop_at };
+	store_read(fix.store, &look.job);
+	loop_run(fix.loop, &err);
+	CU_ASSERT_EQUAL(look.job.outcome, STORE_OK);
+	return look;
+}
+
+static void each_row_is_looked_at_without_a_step(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT, name TEXT)");
+	write_sql("INSERT INTO items VALUES(1, 'nut'), (2, 'nut'), (4, 'nut')");
+	struct look all = look(100), some = look(3);
+	CU_ASSERT(all.is_whole);
+	CU_ASSERT_EQUAL(all.sum, 7);
+	CU_ASSERT(!some.is_whole);
+	CU_ASSERT_EQUAL(some.sum, 3);
+	CU_ASSERT_EQUAL(look(100).sum, 7);
+	/* Nobody listens to one that is stepped, and plugins may not name it. */
+	struct job job = { .sql = "SELECT each_row(1)" };
+	submit(&job, false);
+	wait_all();
+	CU_ASSERT_EQUAL(job.store.outcome, STORE_FAULT);
+	CU_ASSERT_EQUAL(foreign("SELECT each_row(id) FROM items", false, NULL), STORE_REFUSED);
+	teardown();
+}
+
+static void a_state_changes_with_each_commit_and_with_nothing_else(void)
+{
+	setup();
+	write_sql("CREATE TABLE items(id INT, name TEXT)");
+	struct look first = look(1), second = look(1);
+	CU_ASSERT(first.has_state && second.has_state);
+	CU_ASSERT_EQUAL(first.state, second.state);
+	write_sql("INSERT INTO items VALUES(1, 'nut')");
+	struct look third = look(1);
+	CU_ASSERT(third.has_state);
+	CU_ASSERT_NOT_EQUAL(third.state, first.state);
+	teardown();
+}
+
 static void the_data_survives_close_and_open(void)
 {
 	setup();
@@ -701,6 +779,8 @@ static const struct unit_test tests[] = {
 	UNIT(a_cached_foreign_statement_does_not_serve_another_grant),
 	UNIT(a_right_to_write_is_none_to_read),
 	UNIT(foreign_bombs_end_at_their_deadline_or_memory),
+	UNIT(each_row_is_looked_at_without_a_step),
+	UNIT(a_state_changes_with_each_commit_and_with_nothing_else),
 	UNIT(the_data_survives_close_and_open),
 	UNIT(more_statements_than_the_cache_holds_still_run),
 	UNIT(a_second_taker_of_the_folder_lock_is_told_who_holds_it),

@@ -286,9 +286,9 @@ static bool make_top(struct list *list)
 	struct bytes columns = encoder_columns(&list->encoder, collection);
 	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	bytes_buf_init(&sql, SQL_MAX);
-	bytes_buf_append_string(&sql, "SELECT t.rowid");
+	bytes_buf_append_string(&sql, "SELECT each_row(t.rowid");
 	append_keys(list, &sql);
-	bytes_buf_append_byte(&sql, ' ');
+	bytes_buf_append_string(&sql, ") ");
 	bytes_buf_append(&sql, list->from);
 	if (!keep_sql(list, &sql, &list->keys_sql))
 		return false;

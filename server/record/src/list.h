@@ -119,7 +119,7 @@ enum top_result {
 
 struct top; /* the first rows of an order */
 
-/* Runs stmt, which gives rowid and the keys of all rows, and keeps the first n_rows of them. */
+/* Runs stmt, a SELECT of each_row(rowid, keys...), and keeps the first n_rows of them. */
 enum top_result top_run(struct store_stmt *stmt, const struct sort *sort, size_t n_rows,
 	struct top **ret, enum store_outcome *ret_outcome);
 /* How many rows there were. */

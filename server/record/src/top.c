@@ -3,8 +3,9 @@
  *
  * Without an index that gives the order, every matching row has to be looked at anyway: once to
  * count and once to sort, if SQL is asked twice, and the sort would carry whole rows along. Here a
- * statement gives rowid and sort keys alone, the rows are counted as they come, and a heap keeps
- * the first few, its worst on top. Most rows cost one comparison with that.
+ * statement names rowid and sort keys alone, the rows are counted as the database meets them
+ * (store_each), and a heap keeps the first few, its worst on top. Most rows cost one comparison
+ * with that.
  *
  * Equal rows stay in the order in which they came, as in SQLite's own sorter.
  */
@@ -27,6 +28,7 @@ struct top {
 	size_t n, max;
 	size_t n_text; /* bytes that the entries' texts have room for */
 	int64_t total;
+	struct entry candidate; /* the row that is looked at */
 };
 
 void top_free(struct top *top)
@@ -110,25 +112,51 @@ static enum top_result keep(struct top *top, struct entry *entry, const struct e
 	return TOP_DONE;
 }
 
-/* The row that stmt stands on. */
-static enum top_result take_row(struct top *top, struct store_stmt *stmt)
+static void read_value(const struct store_row *row, int i, struct key_value *ret)
 {
-	struct entry candidate = { .order = top->total++ };
-	for (size_t i = 0; i < top->sort->n_keys; i++)
-		key_value_read(stmt, 1 + (int)i, &candidate.keys[i]);
-	if (top->n == top->max &&
-		(!top->max || compare(top, &candidate, &top->entries[top->heap[0]]) >= 0))
-		return TOP_DONE;
-	candidate.rowid = store_column_int64(stmt, 0);
-	if (top->n == top->max) {
-		enum top_result result = keep(top, &top->entries[top->heap[0]], &candidate);
-		sift_down(top, top->n);
-		return result;
+	ret->type = store_row_type(row, i);
+	ret->text = (struct bytes){ NULL, 0 };
+	if (ret->type == STORE_INT64)
+		ret->integer = store_row_int64(row, i);
+	else if (ret->type == STORE_DOUBLE)
+		ret->real = store_row_double(row, i);
+	else if (ret->type != STORE_NULL)
+		ret->text = store_row_text(row, i);
+}
+
+/* Whether the row comes behind the worst that is kept: most do, and most by their first key. A row
+ * that is equal came later. */
+static bool is_behind(const struct top *top, const struct store_row *row, struct entry *candidate)
+{
+	const struct entry *worst = &top->entries[top->heap[0]];
+	for (size_t i = 0; i < top->sort->n_keys; i++) {
+		read_value(row, 1 + (int)i, &candidate->keys[i]);
+		int order = key_value_compare(&candidate->keys[i], &worst->keys[i]);
+		if (order)
+			return top->sort->keys[i].is_descending ? order < 0 : order > 0;
 	}
-	enum top_result result = keep(top, &top->entries[top->n], &candidate);
+	return true;
+}
+
+static bool take_row(void *context, const struct store_row *row)
+{
+	struct top *top = context;
+	struct entry *candidate = &top->candidate;
+	candidate->order = top->total++;
+	if (top->n == top->max && (!top->max || is_behind(top, row, candidate)))
+		return true;
+	for (size_t i = 0; i < top->sort->n_keys; i++)
+		read_value(row, 1 + (int)i, &candidate->keys[i]);
+	candidate->rowid = store_row_int64(row, 0);
+	if (top->n == top->max) {
+		enum top_result result = keep(top, &top->entries[top->heap[0]], candidate);
+		sift_down(top, top->n);
+		return result == TOP_DONE;
+	}
+	enum top_result result = keep(top, &top->entries[top->n], candidate);
 	top->heap[top->n] = (uint32_t)top->n;
 	sift_up(top, top->n++);
-	return result;
+	return result == TOP_DONE;
 }
 
 /* The heap becomes the list in order: the worst goes to the end, again and again. */
@@ -153,16 +181,12 @@ enum top_result top_run(struct store_stmt *stmt, const struct sort *sort, size_t
 	top->heap = calloc(n_rows + 1, sizeof(top->heap[0]));
 	if (!top->entries || !top->heap)
 		return TOP_TOO_LARGE;
-	for (;;) {
-		bool has_row;
-		*ret_outcome = store_step(stmt, &has_row);
-		if (*ret_outcome != STORE_OK)
-			return TOP_FAILED;
-		if (!has_row)
-			break;
-		if (take_row(top, stmt) != TOP_DONE)
-			return TOP_TOO_LARGE;
-	}
+	bool is_whole;
+	*ret_outcome = store_each(stmt, take_row, top, &is_whole);
+	if (*ret_outcome != STORE_OK)
+		return TOP_FAILED;
+	if (!is_whole)
+		return TOP_TOO_LARGE;
 	sort_heap(top);
 	*ret = top;
 	top = NULL; /* handed over */

@@ -196,7 +196,7 @@ static int harden(struct store_conn *conn, const struct conn_limits *limits, str
 	if (limit(conn, limits, err) < 0)
 		return -1;
 	sqlite3_wal_hook(conn->db, on_wal, conn);
-	return grant_init(conn, err);
+	return grant_init(conn, err) < 0 || each_init(conn, err) < 0 ? -1 : 0;
 }
 
 int conn_open(const char *path, enum conn_role role, const struct conn_limits *limits,

@@ -49,6 +49,10 @@ struct store_conn {
 	bool has_table_functions;
 	int own_limits[LIMITS_MAX]; /* of sqlite3_limit, to go back to */
 
+	/* who gets the rows of each_row(); NULL: nobody */
+	bool (*each)(void *context, const struct store_row *row);
+	void *each_context;
+
 	/* what went wrong last */
 	struct err err;
 	enum store_conflict conflict;
@@ -65,6 +69,10 @@ enum store_outcome stmt_get(struct store_conn *conn, struct bytes text, struct b
 /* Forgets all cached statements. */
 void stmt_cache_clear(struct store_conn *conn);
 
+/* What a value is, by the library's code for it. */
+enum store_type type_of_code(int code);
+/* Installs each_row(), once per connection. */
+int each_init(struct store_conn *conn, struct err *err);
 /* Installs authorizer and progress handler, once per connection. */
 int grant_init(struct store_conn *conn, struct err *err);
 /* One step of a view's statement, under its grant. */

@@ -271,9 +271,9 @@ void store_column_origin(
 	*ret_column = bytes_of(sqlite3_column_origin_name(stmt->handle, column));
 }
 
-enum store_type store_column_type(struct store_stmt *stmt, int column)
+enum store_type type_of_code(int code)
 {
-	switch (sqlite3_column_type(stmt->handle, column)) {
+	switch (code) {
 	case SQLITE_INTEGER:
 		return STORE_INT64;
 	case SQLITE_FLOAT:
@@ -285,6 +285,11 @@ enum store_type store_column_type(struct store_stmt *stmt, int column)
 	default:
 		return STORE_NULL;
 	}
+}
+
+enum store_type store_column_type(struct store_stmt *stmt, int column)
+{
+	return type_of_code(sqlite3_column_type(stmt->handle, column));
 }
 
 int64_t store_column_int64(struct store_stmt *stmt, int column)
