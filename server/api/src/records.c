@@ -210,8 +210,8 @@ struct record_call *records_new_call(struct api_request *request)
 	return records_fill_call(request, call) ? call : NULL;
 }
 
-static void run_once(struct api_request *request, void (*start)(struct record_call *),
-	bool has_body, const struct record_once *once)
+void records_run(struct api_request *request, void (*start)(struct record_call *), bool has_body,
+	const struct record_once *once)
 {
 	struct record_call *call = records_new_call(request);
 
@@ -225,7 +225,7 @@ static void run_once(struct api_request *request, void (*start)(struct record_ca
 
 static void run(struct api_request *request, void (*start)(struct record_call *), bool has_body)
 {
-	run_once(request, start, has_body, NULL);
+	records_run(request, start, has_body, NULL);
 }
 
 void records_list(void *request)
@@ -244,7 +244,7 @@ static void create(struct api_request *request, const struct record_once *once, 
 	if (writes_first_byte(request) == '[')
 		bulk_run(request, RECORD_CREATE, once);
 	else
-		run_once(request, record_create, true, once);
+		records_run(request, record_create, true, once);
 }
 
 void records_create(void *request)
@@ -255,7 +255,7 @@ void records_create(void *request)
 static void update(struct api_request *request, const struct record_once *once, void *context)
 {
 	(void)context;
-	run_once(request, record_update, true, once);
+	records_run(request, record_update, true, once);
 }
 
 void records_update(void *request)
@@ -266,7 +266,7 @@ void records_update(void *request)
 static void remove_one(struct api_request *request, const struct record_once *once, void *context)
 {
 	(void)context;
-	run_once(request, record_delete, false, once);
+	records_run(request, record_delete, false, once);
 }
 
 void records_delete(void *request)

@@ -6,6 +6,7 @@
 
 #include "internal.h"
 
+#include "record_once.h"
 #include "text_url.h"
 
 /* Book, viewer, collection, id, query, headers and so on, out of the request. False having
@@ -20,5 +21,10 @@ enum text_url_result records_parse_query(
 	struct bytes text, struct arena *arena, const struct record_pair **ret, size_t *ret_n);
 /* "X-Forwarded-For" as rules name it: x_forwarded_for; {NULL, 0} when the arena is full. */
 struct bytes records_rule_name(struct arena *arena, struct bytes name);
+
+/* Starts the call that the request asks for; with has_body, its JSON is the call's. once: of
+ * idempotency_check. */
+void records_run(struct api_request *request, void (*start)(struct record_call *), bool has_body,
+	const struct record_once *once);
 
 #endif

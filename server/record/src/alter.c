@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth_options.h"
+#include "keep_options.h"
 
 #define SCRIPT_MAX (256u << 10)
 
@@ -89,6 +90,8 @@ enum store_outcome collection_insert(
 	enum store_outcome outcome = change->is_view ? STORE_OK : run(conn, &script);
 	if (outcome == STORE_OK)
 		outcome = auth_options_save(conn, change);
+	if (outcome == STORE_OK)
+		outcome = keep_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
@@ -102,6 +105,8 @@ enum store_outcome collection_store(
 	struct store_conn *conn, const struct change *change, const char *now)
 {
 	enum store_outcome outcome = auth_options_save(conn, change);
+	if (outcome == STORE_OK)
+		outcome = keep_options_save(conn, change);
 	if (outcome != STORE_OK)
 		return outcome;
 	return write_row(conn,
@@ -219,6 +224,8 @@ enum store_outcome collection_drop(
 	enum store_outcome outcome = run(conn, &script);
 	if (outcome == STORE_OK)
 		outcome = auth_options_drop(conn, collection->id);
+	if (outcome == STORE_OK)
+		outcome = keep_options_drop(conn, collection->id);
 	if (outcome == STORE_OK)
 		outcome = store_prepare(conn, BYTES("DELETE FROM _collections WHERE id=?1"), &stmt);
 	if (outcome != STORE_OK)

@@ -30,7 +30,11 @@ struct change {
 	struct bytes_list indexes; /* each as we write it, from names that were checked */
 	struct bytes view_query;
 	struct auth_options *auth; /* of type auth; NULL: as they are by default */
-	struct bytes body;         /* what the request says: auth_options.c reads it again */
+	struct {
+		bool is_set, soft_delete;
+		int64_t revisions;
+	} keeping;
+	struct bytes body; /* what the request says: auth_options.c reads it again */
 	struct flaws flaws;
 };
 

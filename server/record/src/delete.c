@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "keep.h"
 #include "once.h"
 #include "write.h"
 
@@ -85,6 +86,16 @@ static enum store_outcome find_pointers(struct removal *removal,
 	}
 }
 
+/* Before a row is changed or removed. */
+static enum store_outcome touch(struct removal *removal, enum record_action action,
+	const struct record_collection *collection, struct bytes id, int *ret_note)
+{
+	enum store_outcome outcome = keep_row(removal->work, removal->conn, action, collection, id);
+	return outcome == STORE_OK ? changes_begin(removal->work, removal->conn, action, collection,
+					     id, ret_note)
+				   : outcome;
+}
+
 /* Takes id out of the field of the record pointer. */
 static enum store_outcome unlink_pointer(struct removal *removal,
 	const struct record_collection *collection, const struct record_field *field,
@@ -108,8 +119,7 @@ static enum store_outcome unlink_pointer(struct removal *removal,
 		n = snprintf(sql, sizeof(sql), "UPDATE %.*s SET %.*s='' WHERE \"id\"=?1", n_table,
 			collection->table.p, n_column, field->column.p);
 	int note;
-	enum store_outcome outcome = changes_begin(
-		removal->work, removal->conn, RECORD_UPDATE, collection, pointer, &note);
+	enum store_outcome outcome = touch(removal, RECORD_UPDATE, collection, pointer, &note);
 	if (outcome == STORE_OK)
 		outcome = store_prepare(removal->conn, (struct bytes){ sql, (size_t)n }, &stmt);
 	if (outcome != STORE_OK)
@@ -151,8 +161,7 @@ static enum store_outcome remove_record(struct removal *removal,
 	if (depth > CASCADE_DEPTH_MAX || ++removal->n_removed > CASCADE_MAX)
 		return refuse(removal);
 	int note;
-	enum store_outcome outcome =
-		changes_begin(removal->work, removal->conn, RECORD_DELETE, collection, id, &note);
+	enum store_outcome outcome = touch(removal, RECORD_DELETE, collection, id, &note);
 	if (outcome != STORE_OK)
 		return outcome;
 	/* The record goes first, so that a circle of cascades ends. */

@@ -193,7 +193,8 @@ static void begin_row(struct import_work *import, struct record_work *work)
 	work->refused_status = 0;
 	work->refused_message = NULL;
 	work->has_refusal_data = false;
-	work->has_password = false;
+	work->has_password = work->has_new_key = work->can_manage = false;
+	work->password = work->old_password = (struct bytes){ NULL, 0 };
 	work->id[0] = '\0';
 	memset(work->values, 0, (work->collection->n_fields + 1) * sizeof(struct value));
 	if (work->sent) {

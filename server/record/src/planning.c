@@ -5,6 +5,7 @@
  * the old one's place, before any later write runs.
  */
 #include "planning.h"
+#include "keep_options.h"
 
 #include "auth_options.h"
 
@@ -235,6 +236,7 @@ bool planning_check(struct record_work *work, struct change *change)
 {
 	const struct plan *plan = plan_of(work);
 	change_check(work, change, plan->changes, plan->n_changes);
+	keep_options_settle(change);
 	return change_add_system_indexes(change, work->arena) &&
 	       auth_options_settle(work, change) && !change->flaws.failed;
 }

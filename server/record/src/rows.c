@@ -97,6 +97,7 @@ static bool is_value(const struct record_field *field, struct bytes text)
 	case FIELD_DATE:
 		return value_parse_date(text, date);
 	case FIELD_JSON:
+	case FIELD_GEO_POINT:
 		return is_json(text);
 	default:
 		return true;
@@ -120,7 +121,7 @@ static void write_cell(struct text_json_writer *writer, const struct record_fiel
 		text_json_write_raw(writer, text.n ? text : BYTES("null"));
 	} else if (field && field->type == FIELD_BOOL) {
 		text_json_write_bool(writer, text.n && strchr("tT1", text.p[0]));
-	} else if (field && is_bracketed(text) && field->is_list && is_json(text)) {
+	} else if (field && is_bracketed(text) && field->is_raw && is_json(text)) {
 		text_json_write_raw(writer, text);
 	} else {
 		text_json_write_string(writer, text);

@@ -6,6 +6,7 @@
 #include "auth_options.h"
 #include "field_rule.h"
 #include "hash.h"
+#include "keep_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -291,7 +292,8 @@ int schema_load(struct store_conn *conn, struct record_schema **ret, struct err 
 	atomic_init(&schema->n_refs, 1);
 	if (arena_new(SCHEMA_MAX, &schema->arena, err) < 0)
 		return -1;
-	if (read_all(conn, schema, err) < 0 || auth_options_load(conn, schema, err) < 0)
+	if (read_all(conn, schema, err) < 0 || auth_options_load(conn, schema, err) < 0 ||
+		keep_options_load(conn, schema, err) < 0)
 		return -1;
 	link_relations(schema);
 	bool is_done = names_init(schema) && grant_views(schema);
@@ -367,6 +369,7 @@ void collection_write(struct text_json_writer *writer, const struct record_colle
 	text_json_write_bool(writer, collection->is_system);
 	if (collection->is_auth)
 		auth_options_write(writer, collection);
+	keep_options_write(writer, collection);
 	write_member(writer, "created", collection->created);
 	write_member(writer, "updated", collection->updated);
 	if (collection->is_view)

@@ -108,6 +108,8 @@ struct record_collection {
 	bool is_auth, is_view, is_system, is_superusers;
 	struct record_rule rules[RULE_SLOTS];
 	const struct auth_options *auth; /* of an auth collection; else NULL */
+	int64_t n_revisions;             /* that are kept of each record */
+	bool soft_delete;                /* what is deleted goes to the trash */
 	struct record_field *fields;
 	size_t n_fields;
 	struct bytes_list indexes;

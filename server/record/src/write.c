@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "field_rule.h"
+#include "keep.h"
 #include "once.h"
 #include "password.h"
 #include "write.h"
@@ -270,6 +271,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 		outcome = account_check(work, conn, false);
 	if (outcome == STORE_OK || (outcome == STORE_REFUSED && work->problems.n))
 		outcome = row_check_relations(work, conn);
+	if (outcome == STORE_OK)
+		outcome = keep_row(work, conn, RECORD_UPDATE, work->collection, bytes_of(work->id));
 	if (outcome == STORE_OK)
 		outcome = changes_begin(
 			work, conn, RECORD_UPDATE, work->collection, bytes_of(work->id), &note);
