@@ -1,6 +1,8 @@
 /* What is read of records: pages, cursors, groups, picked and expanded parts, fields with rules. */
 #include "record_fix.h"
 
+#include "record_sight.h"
+
 static const struct record_viewer ann = { .collection_id = { "_pb_users_auth_", 15 },
 	.collection_name = { "users", 5 },
 	.record_id = { "user00000000001", 15 } };
@@ -544,6 +546,101 @@ static void what_may_not_be_read_is_null_to_filters_and_figures(void)
 	teardown();
 }
 
+struct sighted {
+	struct store_job job;
+	struct record_sight sight;
+	enum record_verdict verdict;
+	struct bytes_buf told;
+};
+
+static enum store_outcome run_sight(struct store_job *job, struct store_conn *conn)
+{
+	struct sighted *sighted = (struct sighted *)job;
+	bool is_shared;
+	sighted->sight.conn = conn;
+	sighted->verdict = record_judge(&sighted->sight, &is_shared);
+	CU_ASSERT(record_tell(&sighted->sight, &sighted->told, &is_shared));
+	CU_ASSERT(!is_shared);
+	return STORE_OK;
+}
+
+static void done_sight(struct store_job *job)
+{
+	(void)job;
+	loop_stop(fix.loop);
+}
+
+static void an_event_is_told_by_the_same_rules(void)
+{
+	const struct record_pair filter = { BYTES("filter"), BYTES("name = 'Bob'") };
+	struct err err;
+	setup();
+	make_collection("{\"id\":\"coll00000000001\",\"name\":\"staff\",\"type\":\"base\","
+			"\"listRule\":\"name = 'Ann'\",\"viewRule\":\"\",\"fields\":["
+			"{\"name\":\"name\",\"type\":\"text\"},{\"name\":\"pay\",\"type\":"
+			"\"number\",\"readRule\":\"name = 'Ann'\"}]}");
+	struct sighted sighted = {
+		.job = { .run = run_sight, .done = done_sight, .loop = fix.loop },
+		.sight = { .book = fix.book,
+			.arena = fix.arena,
+			.collection_id = BYTES("coll00000000001"),
+			.row = BYTES("{\"collectionId\":\"coll00000000001\",\"collectionName\":"
+				     "\"staff\",\"id\":\"staf00000000001\",\"name\":\"Bob\","
+				     "\"pay\":7}"),
+			.query = &filter,
+			.n_query = 1 }
+	};
+	bytes_buf_init(&sighted.told, 4096);
+	store_read(fix.store, &sighted.job);
+	loop_run(fix.loop, &err);
+	/* The filter's words are not taken for the rule's. */
+	CU_ASSERT_EQUAL(sighted.verdict, RECORD_MAY_NOT);
+	bytes_to_string(bytes_buf_view(&sighted.told), fix.body, sizeof(fix.body));
+	expect("/name", "\"Bob\"");
+	expect("/pay", "(absent)");
+	bytes_buf_fini(&sighted.told);
+	teardown();
+}
+
+static void a_view_is_read_like_any_other(void)
+{
+	setup();
+	make_posts(20);
+	make_collection("{\"name\":\"totals\",\"type\":\"view\",\"listRule\":\"\","
+			"\"viewRule\":\"\",\"viewQuery\":\"SELECT (ROW_NUMBER() OVER "
+			"(ORDER BY title)) as id, title, sum(n) as n FROM posts GROUP BY title "
+			"ORDER BY title DESC\"}");
+	fix.viewer = nobody;
+	query("fields", "title");
+	query("perPage", "2");
+	expect_status(200, request(record_list, "totals", NULL, NULL));
+	expect("/totalItems", "7");
+	expect("/items", "[{\"title\":\"Post 6\"},{\"title\":\"Post 5\"}]");
+	query("sort", "n");
+	query("perPage", "1");
+	expect_status(200, request(record_list, "totals", NULL, NULL));
+	expect("/totalItems", "7");
+	query("aggregate[count]", "*");
+	expect_status(200, request(record_list, "totals", NULL, NULL));
+	expect("/items/0/count", "7");
+	query("sort", "@rowid");
+	expect_status(400, request(record_list, "totals", NULL, NULL));
+	char cursor[512] = "";
+	int n = 0;
+	do {
+		query("cursor", cursor);
+		query("perPage", "3");
+		query("fields", "id");
+		expect_status(200, request(record_list, "totals", NULL, NULL));
+		const char *next = at("/nextCursor");
+		snprintf(cursor, sizeof(cursor), "%.*s", next[0] == 'n' ? 0 : (int)strlen(next) - 2,
+			next + 1);
+	} while (cursor[0] && ++n < 9);
+	CU_ASSERT_EQUAL(n, 2);
+	expect("/items", "[{\"id\":\"7\"}]");
+	teardown();
+}
+
 static void a_field_is_set_by_its_rule(void)
 {
 	static const struct record_viewer boss = { .collection_id = { "_pb_users_auth_", 15 },
@@ -626,6 +723,8 @@ static const struct unit_test tests[] = {
 	UNIT(an_etag_is_of_what_the_viewer_sees),
 	UNIT(a_field_is_read_by_its_rule),
 	UNIT(what_may_not_be_read_is_null_to_filters_and_figures),
+	UNIT(an_event_is_told_by_the_same_rules),
+	UNIT(a_view_is_read_like_any_other),
 	UNIT(a_field_is_set_by_its_rule),
 	UNIT(a_conflict_over_what_may_not_be_read_names_nothing),
 	UNIT(a_bad_rule_of_a_field_is_refused),

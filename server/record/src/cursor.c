@@ -165,11 +165,11 @@ static void append_after(const struct cursor *cursor, const struct sort_key *key
 
 /* (k1 > v1 OR (k1 = v1 AND (k2 > v2 OR (k2 = v2 AND id > v)))), and in front of it k1 >= v1, which
  * says nothing new but lets an index begin in the right place. */
-void cursor_append(
-	const struct cursor *cursor, const struct sort *sort, unsigned param, struct bytes_buf *out)
+void cursor_append(const struct cursor *cursor, const struct sort *sort, bool is_view,
+	unsigned param, struct bytes_buf *out)
 {
 	const struct sort_key *first = &sort->keys[0];
-	if (sort->n_keys && !first->may_be_null)
+	if (sort->n_keys && !first->may_be_null && !is_view)
 		bytes_buf_appendf(out, "%.*s%s?%u AND ", (int)first->sql.sql.n, first->sql.sql.p,
 			first->is_descending ? "<=" : ">=", param);
 	for (size_t i = 0; i < sort->n_keys; i++) {
@@ -179,7 +179,8 @@ void cursor_append(
 		bytes_buf_appendf(out, " OR (%.*s IS ?%u AND ", (int)key->sql.sql.n, key->sql.sql.p,
 			param + (unsigned)i);
 	}
-	bytes_buf_appendf(out, "t.\"id\">?%u", param + (unsigned)sort->n_keys);
+	bytes_buf_appendf(
+		out, "%s>?%u", is_view ? SORT_ID_TEXT : "t.\"id\"", param + (unsigned)sort->n_keys);
 	for (size_t i = 0; i < sort->n_keys; i++)
 		bytes_buf_append_string(out, "))");
 }

@@ -218,7 +218,10 @@ static void append_keys(const struct list *list, struct bytes_buf *sql)
 /* ?1 is the number of rows, ?2 how many to pass over. */
 static bool make_page(struct list *list)
 {
-	bool by_id = list->by_cursor || list->names.collection->is_view;
+	bool is_view = list->names.collection->is_view;
+	enum sort_end end = list->by_cursor ? (is_view ? SORT_BY_ID_TEXT : SORT_BY_ID)
+			    : is_view       ? SORT_AS_IT_COMES
+					    : SORT_BY_ROWID;
 	struct bytes columns = encoder_columns(&list->encoder, list->names.collection);
 	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	bytes_buf_init(&sql, SQL_MAX);
@@ -230,10 +233,10 @@ static bool make_page(struct list *list)
 	bytes_buf_append(&sql, list->from);
 	if (list->has_cursor) {
 		bytes_buf_append_string(&sql, list->has_condition ? " AND (" : " WHERE (");
-		cursor_append(&list->cursor, &list->sort, list->cursor_param, &sql);
+		cursor_append(&list->cursor, &list->sort, is_view, list->cursor_param, &sql);
 		bytes_buf_append_byte(&sql, ')');
 	}
-	sort_append(&list->sort, by_id, &sql);
+	sort_append(&list->sort, end, &sql);
 	bytes_buf_append_string(&sql, list->by_cursor ? " LIMIT ?1" : " LIMIT ?1 OFFSET ?2");
 	return keep_sql(list, &sql, &list->sql);
 }

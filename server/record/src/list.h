@@ -57,9 +57,16 @@ enum expr_result list_compile_path(struct bytes path, const struct list_names *n
 /* Reads ?sort=. *param is the next free parameter. */
 enum list_result sort_parse(struct bytes text, const struct list_names *names, unsigned *param,
 	struct sort *ret, struct list_problem *problem);
-/* " ORDER BY ..." with what makes the order total: rowid, as PocketBase's unsaid order is, or the
- * id when by_id. */
-void sort_append(const struct sort *sort, bool by_id, struct bytes_buf *out);
+/* What stands behind the keys, where these are equal. */
+enum sort_end {
+	SORT_BY_ROWID,    /* as made: PocketBase's unsaid order */
+	SORT_BY_ID,       /* with a cursor */
+	SORT_BY_ID_TEXT,  /* with a cursor, of a view: its id may be a number */
+	SORT_AS_IT_COMES, /* of a view: its own SELECT may have an order */
+};
+#define SORT_ID_TEXT "CAST(t.\"id\" AS TEXT)"
+/* " ORDER BY ..." */
+void sort_append(const struct sort *sort, enum sort_end end, struct bytes_buf *out);
 /* True when the rows come out of an index in this order. */
 bool sort_is_indexed(const struct sort *sort);
 bool sort_bind(const struct sort *sort, const struct expr_environment *environment,
@@ -103,8 +110,8 @@ bool cursor_format(
 bool cursor_parse(const struct cursor_context *context, struct bytes text,
 	uint8_t data[static CURSOR_BYTES_MAX], struct cursor *ret);
 /* Appends the condition for rows behind the cursor, its values as parameters from param on. */
-void cursor_append(const struct cursor *cursor, const struct sort *sort, unsigned param,
-	struct bytes_buf *out);
+void cursor_append(const struct cursor *cursor, const struct sort *sort, bool is_view,
+	unsigned param, struct bytes_buf *out);
 void cursor_bind(const struct cursor *cursor, unsigned param, struct store_stmt *stmt);
 
 /* ---- top.c ---- */

@@ -206,8 +206,8 @@ enum record_verdict record_judge(const struct record_sight *sight, bool *ret_is_
 		if (!is_open) {
 			verdict = RECORD_MAY_NOT;
 			*ret_is_shared = true;
-		} else if (!compile_filter(
-				   sight, &in, RULE_PARAM + (unsigned)rule->n_params, &filter)) {
+		} else if (!compile_filter(sight, &in, rule->first_param + (unsigned)rule->n_params,
+				   &filter)) {
 			verdict = RECORD_MAY_NOT;
 		} else {
 			*ret_is_shared = !asks_for_viewer(rule) && !asks_for_viewer(&filter);

@@ -70,7 +70,7 @@ static enum list_result parse_key(struct bytes name, const struct list_names *na
 		sort->n_keys++;
 		return LIST_OK;
 	}
-	if (bytes_eq_string(name, "@rowid")) {
+	if (bytes_eq_string(name, "@rowid") && !names->collection->is_view) {
 		key->sql = (struct expr_sql){ .sql = BYTES("t.rowid") };
 		key->is_indexed = true;
 		sort->n_keys++;
@@ -118,20 +118,25 @@ bool sort_is_indexed(const struct sort *sort)
 	return !sort->n_keys || sort->keys[0].is_indexed;
 }
 
-void sort_append(const struct sort *sort, bool by_id, struct bytes_buf *out)
+void sort_append(const struct sort *sort, enum sort_end end, struct bytes_buf *out)
 {
+	bool has_end = !sort->has_id && end != SORT_AS_IT_COMES;
+	if (!sort->n_keys && !has_end)
+		return;
 	bytes_buf_append_string(out, " ORDER BY ");
 	for (size_t i = 0; i < sort->n_keys; i++) {
 		bytes_buf_append_string(out, i ? "," : "");
 		bytes_buf_append(out, sort->keys[i].sql.sql);
 		bytes_buf_append_string(out, sort->keys[i].is_descending ? " DESC" : "");
 	}
-	if (sort->has_id)
+	if (!has_end)
 		return;
 	bytes_buf_append_string(out, sort->n_keys ? "," : "");
-	bytes_buf_append_string(out, by_id ? "t.\"id\"" : "t.rowid");
+	bytes_buf_append_string(out, end == SORT_BY_ROWID ? "t.rowid"
+				     : end == SORT_BY_ID  ? "t.\"id\""
+							  : SORT_ID_TEXT);
 	/* An index that is read backwards has its equal rows backwards as well. */
-	if (!by_id && sort->n_keys && sort->keys[0].is_indexed &&
+	if (end == SORT_BY_ROWID && sort->n_keys && sort->keys[0].is_indexed &&
 		sort->keys[sort->n_keys - 1].is_descending)
 		bytes_buf_append_string(out, " DESC");
 }
