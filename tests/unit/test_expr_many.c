@@ -13,8 +13,9 @@ static void a_list_is_its_text_until_it_is_asked_for_its_items(void)
 		{ "tags:each = ''", "267" }, { "tags:each != ''", "1345" },
 		{ "tags:each > 'a'", "35" }, { "tags:length = 0", "267" },
 		{ "tags:length = 2", "1" }, { "friends:length = 2", "15" });
-	/* Ours: a list without :each is asked for its items by an operator with ?. */
-	CHECK({ "tags ?= 'a'", "14" }, { "tags ?~ 'a'", "14" }, { "friends ?= 'u2'", "13" });
+	/* Without :each it is its text, whatever the operator. */
+	CHECK({ "tags ?= 'a'", "" }, { "tags ?~ 'a'", "14" }, { "friends ?= 'u2'", "" },
+		{ "friends:each ?= 'u2'", "13" });
 }
 
 static void a_single_choice_is_a_list_of_at_most_one(void)
@@ -117,8 +118,9 @@ static void json_is_compared_as_it_is(void)
 		{ "data.nosuch != 1", "1234567" }, { "data > 1", "13467" },
 		{ "data.k.z.9 = null", "1234567" });
 	/* Ours. */
-	CHECK({ "data ?= 7", "4" }, { "data:length = 2", "4" }, { "data:each ?> 7", "13467" },
-		{ "data.k.z:each > 0", "1" }, { "data.s:lower = 'v'", "1" });
+	CHECK({ "data ?= 7", "" }, { "data:each ?= 7", "4" }, { "data:length = 2", "4" },
+		{ "data:each ?> 7", "13467" }, { "data.k.z:each > 0", "1" },
+		{ "data.s:lower = 'v'", "1" });
 }
 
 static void what_was_sent_is_a_list_as_well(void)

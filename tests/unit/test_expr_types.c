@@ -139,7 +139,7 @@ static void a_guard_holds_on_the_row_itself_and_along_paths(void)
 	fixture_set_guard(3, "comments.post", "text = 'good'");
 	CHECK_AS(&fixture_clients, { "n > 0", "1567" }, { "n = 2", "" }, { "n = '5'", "5" },
 		{ "n = ''", "24" }, { "n ~ '5'", "357" }, { "friends.name ?= 'Ann'", "1" },
-		{ "friends ?= 'u1'", "1" }, { "friends:length = 0", "234567" },
+		{ "friends:each ?= 'u1'", "1" }, { "friends:length = 0", "234567" },
 		{ "author.team.name = 'blue'", "" }, { "author.team.name = 'red'", "1" },
 		{ "author.id = 'u2'", "" }, { "comments_via_post.text ?= 'bad'", "" },
 		{ "comments_via_post.text ?= 'good'", "13" },

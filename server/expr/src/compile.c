@@ -295,7 +295,7 @@ enum expr_result expr_compile_path(struct bytes path, const struct expr_schema *
 	size_t bad = 0;
 	if (!is_path(path, &bad))
 		return expr_fail(error, bad, "A field is expected.");
-	enum expr_result result = resolve_operand(&resolver, &name, false, &term);
+	enum expr_result result = resolve_operand(&resolver, &name, &term);
 	if (result != EXPR_OK)
 		return result;
 	bool is_single = !term->is_known && !term->is_empty;

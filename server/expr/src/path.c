@@ -152,7 +152,7 @@ static enum expr_result json_value(struct resolver *resolver, const struct path 
 	enum expr_result result = json_path(resolver, path, first, &term.name);
 	if (result != EXPR_OK)
 		return result;
-	if (is_each || (path->is_any && !path->modifier.n))
+	if (is_each)
 		return items(resolver, term, ret);
 	term.kind = is_length ? TERM_LENGTH : TERM_JSON;
 	term.affinity = AFFINITY_NONE;
@@ -172,8 +172,9 @@ static enum expr_result last_field(struct resolver *resolver, const struct path 
 	if (path->modifier.n && !is_lower &&
 		!((is_each || is_length) && (field->is_list || field->is_choice)))
 		return bad_modifier(resolver, path);
-	/* A list that is asked for any of its values, or for each. */
-	if (field->is_list && (is_each || (path->is_any && !path->modifier.n)))
+	/* Without :each a list is compared as its text, also by ?=: so PocketBase has it, and a
+	 * rule that lets nobody in there must not let somebody in here. */
+	if (field->is_list && is_each)
 		return items(resolver, term, ret);
 	if (is_length) {
 		term.kind = TERM_LENGTH;

@@ -74,9 +74,9 @@ enum equality equality_of(const struct term *a, const struct term *b)
 static enum expr_result make_compare(
 	struct resolver *resolver, const struct expr_node *node, struct plan_node *ret)
 {
-	enum expr_result result = resolve_operand(resolver, &node->a, node->is_any, &ret->a);
+	enum expr_result result = resolve_operand(resolver, &node->a, &ret->a);
 	if (result == EXPR_OK)
-		result = resolve_operand(resolver, &node->b, node->is_any, &ret->b);
+		result = resolve_operand(resolver, &node->b, &ret->b);
 	if (result != EXPR_OK)
 		return result;
 	ret->kind = PLAN_COMPARE;

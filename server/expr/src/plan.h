@@ -142,8 +142,8 @@ struct resolver {
 };
 
 /* ---- resolve.c, path.c, request.c, function.c ---- */
-enum expr_result resolve_operand(struct resolver *resolver, const struct operand *operand,
-	bool is_any, const struct term **ret);
+enum expr_result resolve_operand(
+	struct resolver *resolver, const struct operand *operand, const struct term **ret);
 
 #define SEGMENTS_MAX (EXPR_PATH_MAX + 4)
 
@@ -153,7 +153,6 @@ struct path {
 	size_t n;
 	struct bytes modifier;
 	size_t offset;
-	bool is_any; /* the comparison asks for any of several values */
 };
 
 /* From segment first on, starting on a row of source (NULL: the row itself) in scope. */
@@ -164,8 +163,8 @@ enum expr_result path_unknown(
 /* @request.* */
 enum expr_result request_resolve(
 	struct resolver *resolver, const struct path *path, const struct term **ret);
-enum expr_result function_resolve(struct resolver *resolver, const struct operand *operand,
-	bool is_any, const struct term **ret);
+enum expr_result function_resolve(
+	struct resolver *resolver, const struct operand *operand, const struct term **ret);
 /* @now and so on. */
 bool macro_is_known(struct bytes name);
 

@@ -91,21 +91,20 @@ static bool find_word(struct bytes name, struct term *ret)
 	return true;
 }
 
-enum expr_result resolve_operand(struct resolver *resolver, const struct operand *operand,
-	bool is_any, const struct term **ret)
+enum expr_result resolve_operand(
+	struct resolver *resolver, const struct operand *operand, const struct term **ret)
 {
 	struct term word;
 	struct path path;
 	if (operand->kind == OPERAND_TEXT || operand->kind == OPERAND_NUMBER)
 		return literal(resolver, operand, ret);
 	if (operand->kind == OPERAND_FUNCTION)
-		return function_resolve(resolver, operand, is_any, ret);
+		return function_resolve(resolver, operand, ret);
 	if (find_word(operand->text, &word))
 		return term_new(resolver, word, ret);
 	enum expr_result result = split(resolver, operand, &path);
 	if (result != EXPR_OK)
 		return result;
-	path.is_any = is_any;
 	if (bytes_eq_string(path.segments[0], "@request"))
 		return request_resolve(resolver, &path, ret);
 	if (bytes_eq_string(path.segments[0], "@collection"))
@@ -131,8 +130,8 @@ static const struct {
 } functions[] = { { "geoDistance", TERM_DISTANCE, 4, 4 },
 	{ "strftime", TERM_STRFTIME, 1, ARGS_MAX } };
 
-enum expr_result function_resolve(struct resolver *resolver, const struct operand *operand,
-	bool is_any, const struct term **ret)
+enum expr_result function_resolve(
+	struct resolver *resolver, const struct operand *operand, const struct term **ret)
 {
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (!bytes_eq_string(operand->text, functions[i].name))
@@ -150,7 +149,7 @@ enum expr_result function_resolve(struct resolver *resolver, const struct operan
 				return expr_fail(resolver->error, operand->args[a].offset,
 					"%s takes numbers.", functions[i].name);
 			enum expr_result result =
-				resolve_operand(resolver, &operand->args[a], is_any, &term.args[a]);
+				resolve_operand(resolver, &operand->args[a], &term.args[a]);
 			if (result != EXPR_OK)
 				return result;
 		}
