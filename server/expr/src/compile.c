@@ -67,9 +67,11 @@ struct bytes emit_param(struct emitter *emitter, struct expr_param param)
 
 /* ---- comparisons ---- */
 
-static struct bytes compare(
-	struct emitter *emitter, const struct plan_node *node, struct bytes a, struct bytes b)
+static struct bytes compare(struct emitter *emitter, const struct plan_node *node, bool is_every,
+	struct bytes a, struct bytes b)
 {
+	const struct term *a_term = is_every ? node->every_a : node->a;
+	const struct term *b_term = is_every ? node->every_b : node->b;
 	static const char *const ops[] = { [OP_LT] = "<",
 		[OP_LE] = "<=",
 		[OP_GT] = ">",
@@ -77,7 +79,7 @@ static struct bytes compare(
 		[OP_LIKE] = "LIKE",
 		[OP_NOT_LIKE] = "NOT LIKE" };
 	if (node->op == OP_EQ || node->op == OP_NE)
-		return emit_equal(emitter, node->a, node->b, a, b, node->op == OP_EQ);
+		return emit_equal(emitter, a_term, b_term, a, b, node->op == OP_EQ);
 	bool is_like = node->op == OP_LIKE || node->op == OP_NOT_LIKE;
 	return emit_text(emitter, "%.*s %s %.*s%s", (int)a.n, a.p, ops[node->op], (int)b.n, b.p,
 		is_like ? " ESCAPE '\\'" : "");
@@ -124,7 +126,7 @@ static struct bytes no_row_fails(
 	}
 	if (n > JOINS_MAX)
 		expr_fail(emitter->error, 0, "A comparison goes over too many lists.");
-	struct bytes met = compare(emitter, node, side[0], side[1]);
+	struct bytes met = compare(emitter, node, true, side[0], side[1]);
 	struct bytes fails = emit_text(emitter, "NOT (%.*s)", (int)met.n, met.p);
 	for (int i = 0; i < 2; i++)
 		if (node->op != OP_EQ && !set_is_empty(sets[i]))
@@ -143,7 +145,7 @@ static struct bytes emit_compare(
 	if (node->is_some) {
 		struct bytes a = operand(emitter, frame, node, false);
 		struct bytes b = operand(emitter, frame, node, true);
-		some = compare(emitter, node, a, b);
+		some = compare(emitter, node, false, a, b);
 	}
 	if (node->is_every)
 		every = no_row_fails(emitter, frame, node);

@@ -174,6 +174,8 @@ static bool term_value(
 	case TERM_ITEM:
 		*ret = at->items[term->source->index];
 		return true;
+	case TERM_BARE:
+		return term_value(at, term->args[0], false, ret);
 	case TERM_JSON:
 		return json_value(at, term, ret);
 	case TERM_LENGTH:
@@ -335,8 +337,8 @@ static enum expr_verdict no_row_fails(struct evaluation *at, const struct plan_n
 		return EXPR_NEEDS_SQL;
 	for (size_t i = 0; i < a.n_values; i++)
 		for (size_t j = 0; j < b.n_values; j++) {
-			enum truth truth = value_compare(node->op, node->a, node->b, a.values[i],
-				b.values[j], at->environment->arena);
+			enum truth truth = value_compare(node->op, node->every_a, node->every_b,
+				a.values[i], b.values[j], at->environment->arena);
 			if (truth == TRUTH_UNKNOWN || at->n_steps++ > STEPS_MAX)
 				return EXPR_NEEDS_SQL;
 			if (truth == TRUTH_FALSE ||

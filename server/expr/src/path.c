@@ -182,7 +182,17 @@ static enum expr_result last_field(struct resolver *resolver, const struct path 
 		term.is_nullable = false;
 	}
 	enum expr_result result = term_new(resolver, term, ret);
-	return result == EXPR_OK && is_lower ? term_lower(resolver, *ret, ret) : result;
+	if (result != EXPR_OK || !(is_each || is_lower))
+		return result;
+	if (is_lower)
+		return term_lower(resolver, *ret, ret);
+	/* The one item of such a list: items have no affinity. */
+	return term_new(resolver,
+		(struct term){ .kind = TERM_BARE,
+			.args = { *ret },
+			.n_args = 1,
+			.is_nullable = term.is_nullable },
+		ret);
 }
 
 /* ---- the steps of a path ---- */

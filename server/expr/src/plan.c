@@ -71,6 +71,21 @@ enum equality equality_of(const struct term *a, const struct term *b)
 
 /* ---- comparisons ---- */
 
+/* Where no row may fail, PocketBase compares with the values of the walk alone: that they were sent
+ * is forgotten, and JSON on the other side loses that its null is not "". */
+static enum expr_result make_every(struct resolver *resolver, struct plan_node *node)
+{
+	bool a_is_many = !set_is_empty(&node->a_sources);
+	bool b_is_many = !set_is_empty(&node->b_sources);
+	struct term a = *node->a, b = *node->b;
+	a.is_known = a.is_known && !a_is_many;
+	b.is_known = b.is_known && !b_is_many;
+	a.is_strict = a.is_strict && (a_is_many || !b_is_many);
+	b.is_strict = b.is_strict && (b_is_many || !a_is_many);
+	enum expr_result result = term_new(resolver, a, &node->every_a);
+	return result == EXPR_OK ? term_new(resolver, b, &node->every_b) : result;
+}
+
 static enum expr_result make_compare(
 	struct resolver *resolver, const struct expr_node *node, struct plan_node *ret)
 {
@@ -92,7 +107,7 @@ static enum expr_result make_compare(
 		ret->sources = ret->a_sources;
 		set_add(&ret->sources, &ret->b_sources);
 	}
-	return EXPR_OK;
+	return ret->is_every ? make_every(resolver, ret) : EXPR_OK;
 }
 
 /* ---- placing ---- */

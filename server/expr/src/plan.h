@@ -67,6 +67,7 @@ enum term_kind {
 	TERM_JSON,     /* what stands in the column at the path name */
 	TERM_LENGTH,   /* of the list in the column, or at the path name in it */
 	TERM_LOWER,    /* of args[0] */
+	TERM_BARE,     /* args[0], a column, without its affinity */
 	TERM_CHANGED,  /* the field was sent, and differs from what the row holds */
 	TERM_AUTH,     /* args[i] when the signed-in record is in the collection names[i] */
 	TERM_DISTANCE, /* geoDistance */
@@ -122,6 +123,8 @@ struct plan_node {
 	bool is_some;  /* some row must meet it: not set when is_every says as much */
 	struct source_set a_sources, b_sources;
 	const struct term *a, *b;
+	const struct term *every_a,
+		*every_b; /* the same, as they are compared when no row may fail */
 };
 
 struct plan {

@@ -120,7 +120,8 @@ static enum expr_result body_items(
 		(struct term){ .kind = TERM_ITEM,
 			.source = source,
 			.affinity = AFFINITY_BLOB,
-			.is_nullable = true },
+			.is_nullable = true,
+			.is_known = true },
 		ret);
 }
 

@@ -106,6 +106,9 @@ static struct bytes value_of(struct emitter *emitter, const struct frame *frame,
 	case TERM_LOWER:
 		inner = value_of(emitter, frame, term->args[0], is_pattern);
 		return emit_text(emitter, "LOWER(%.*s)", (int)inner.n, inner.p);
+	case TERM_BARE:
+		inner = value_of(emitter, frame, term->args[0], false);
+		return emit_text(emitter, "+%.*s", (int)inner.n, inner.p);
 	case TERM_CHANGED:
 		return changed_of(emitter, frame, term);
 	case TERM_AUTH:
