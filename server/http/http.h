@@ -9,6 +9,9 @@
  *   headers complete -> guard -> handler.on_headers (says how large a body may be, or answers)
  *   body complete    -> handler.on_request -> http_respond, now or later from the same loop
  *
+ * A body is gathered for on_request, or goes piece by piece to whoever asked for that in on_headers
+ * (http_stream_body): then it is read from the socket no faster than its reader takes it.
+ *
  * While a request waits for its answer its connection is suspended and the listener watches the
  * socket itself; when the client leaves, on_abort runs once and the request still has to be
  * finished by http_respond (whose bytes then go nowhere).
@@ -66,8 +69,25 @@ struct bytes http_header(const struct http_request *request, struct bytes name);
 bool http_header_at(const struct http_request *request, size_t index, struct http_header *ret);
 /* The value of a cookie, {NULL, 0} when absent. */
 struct bytes http_cookie(const struct http_request *request, struct bytes name);
-/* The body, complete in on_request; empty before. */
+/* The length that the body's header announces; 0 when there is none, or it comes in chunks. */
+uint64_t http_length(const struct http_request *request);
+/* The body, complete in on_request; empty before, and when it was streamed. */
 struct bytes http_body(const struct http_request *request);
+
+/* In on_headers: the body is not gathered but goes to on_piece, which returns how many bytes it
+ * took. When that is not all of them, nothing more is read until http_resume_body, and the time in
+ * between counts against nobody. on_request comes behind the last piece, as always.
+ *
+ * A Content-Length over the limit is the handler's to refuse: it may have begun to work. From here
+ * on the request is its handler's as if on_request had been called: when the client
+ * leaves, or is too slow, on_abort runs and http_respond must still be called. An answer that is
+ * given before the body is whole is sent behind it; what is left of the body is read and dropped,
+ * within its limits of size and time. */
+void http_stream_body(struct http_request *request,
+	size_t (*on_piece)(struct http_request *request, struct bytes piece, void *context),
+	void *context);
+/* The reader can take more: not from within on_piece. Harmless when nothing waits. */
+void http_resume_body(struct http_request *request);
 /* 16 bytes, from the client's traceparent when it sent a valid one, else ours. */
 const uint8_t *http_trace_id(const struct http_request *request);
 /* The peer's address as text, without the port. */
@@ -88,7 +108,16 @@ enum http_body_kind {
 	HTTP_BODY_COPY,   /* copied before http_respond returns */
 	HTTP_BODY_STATIC, /* lives for ever (embedded assets) */
 	HTTP_BODY_FREE,   /* malloc'd; the listener frees it, also on failure */
-	HTTP_BODY_ARENA   /* in the request's arena, or as long-lived: sent without a copy */
+	HTTP_BODY_ARENA,  /* in the request's arena, or as long-lived: sent without a copy */
+	HTTP_BODY_FILE    /* body_file; the listener closes it, also on failure */
+};
+
+/* A part of a regular file that does not change. It is sent by the kernel, at most 128 KiB at a
+ * time for each turn of the loop: who opens it, asks for read-ahead, so that it is in memory by
+ * then. */
+struct http_file {
+	int fd;
+	uint64_t offset, n_bytes;
 };
 
 struct http_answer {
@@ -99,8 +128,17 @@ struct http_answer {
 	size_t n_headers;
 	struct bytes body;
 	enum http_body_kind body_kind;
-	bool close; /* end the connection after this answer */
+	struct http_file body_file; /* of HTTP_BODY_FILE, instead of body */
+	bool close;                 /* end the connection after this answer */
 };
+
+/* The length of an answer's body. */
+static inline uint64_t http_answer_bytes(const struct http_answer *answer)
+{
+	return answer->body_kind == HTTP_BODY_FILE ? answer->body_file.n_bytes : answer->body.n;
+}
+/* For an answer that will not be given after all: what http_respond would have taken over. */
+void http_answer_drop(const struct http_answer *answer);
 
 /* Queues the answer. Exactly once per request; X-Request-Id (the trace id in hex) is added. Until
  * the answer has been sent the request's views stay valid, but the caller may not rely on being

@@ -30,6 +30,7 @@
 #include "defer.h"
 #include "err.h"
 #include "executor.h"
+#include "file.h"
 #include "id.h"
 #include "loop.h"
 #include "store.h"
@@ -54,6 +55,7 @@ struct record_once;
  * schema.
  */
 struct record_boot {
+	struct file_store *files; /* in: the tenant's, or NULL. What a crash left undone is done */
 	struct record_schema *schema; /* out; handed over to record_book_new, or record_boot_fini */
 };
 int record_on_open(struct store_conn *conn, void *boot, struct err *err);
@@ -63,6 +65,7 @@ struct record_config {
 	struct store *store;              /* opened with record_on_open; outlives the book */
 	struct executor *executor;        /* passwords are hashed on its password lane */
 	struct record_boot *boot;         /* its schema is taken over */
+	struct file_store *files;         /* NULL: no file is taken or given; outlives the book */
 	struct bytes tenant;              /* its id, for hooks; copied */
 	const struct record_hooks *hooks; /* NULL: none; outlives the book */
 	/* Who is told of committed writes; NULL: nobody; outlives the book. */
@@ -82,6 +85,13 @@ struct record_viewer {
 	bool is_superuser;
 	/* The signed-in auth record; all empty when nobody is. */
 	struct bytes collection_id, collection_name, record_id;
+};
+
+/* A file that came with the body, flushed to its end. Its stored name stands in the body as a value
+ * of its field; a name that is neither there nor in the record already is refused. */
+struct record_upload {
+	struct file_stage *stage;
+	bool is_placed; /* the record names it: the stage was told to keep it */
 };
 
 struct record_pair {
@@ -108,7 +118,9 @@ struct record_call {
 	struct bytes collection; /* name or id */
 	struct bytes id;         /* get, update, delete */
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */
-	bool is_strict;          /* unknown and read-only fields are refused instead of ignored */
+	struct record_upload *uploads; /* create, update: the files of the body */
+	size_t n_uploads;
+	bool is_strict; /* unknown and read-only fields are refused instead of ignored */
 	struct record_export *export; /* of record_export; else NULL */
 	struct bytes if_match; /* update, delete: 412 unless the record has one of these tags */
 	struct bytes if_none_match; /* get: 304 when it has the tag of what would be answered */
@@ -174,6 +186,27 @@ void record_export(struct record_call *call);
 void record_etag(struct bytes body, char out[static RECORD_ETAG_BYTES]);
 /* Whether a header's list of tags has this one, or is "*". */
 bool record_etag_matches(struct bytes list, const char *etag);
+
+/* ---- files ---- */
+struct file_store *record_book_files(const struct record_book *book);
+/* How large the file may be that a form sends as key ("docs", "docs+", "+docs") to a collection.
+ * False when that is no file field, so that the file can be passed over. An empty collection: any,
+ * for forms that write to several; the largest limit then. */
+bool record_upload_limit(
+	struct record_book *book, struct bytes collection, struct bytes key, uint64_t *ret_bytes);
+/* How large a whole form can be that a collection takes; without one, the largest. */
+uint64_t record_upload_total(struct record_book *book, struct bytes collection);
+
+/* Whether a record names a file, and the viewer may have it. */
+struct record_find_file {
+	/* collection, id, viewer, query and the like as for record_get; its status says: 200 or
+	 * 404. */
+	struct record_call call;
+	struct bytes name;
+	bool is_protected;      /* only for this viewer: not to be kept by others */
+	char collection_id[64]; /* where it lies */
+};
+void record_find_file(struct record_find_file *find);
 
 /* ---- collections: 403 unless the viewer is a superuser ----
  * The query's dryRun=1 tells what a change would touch and takes it back; lossy=1 lets a field's

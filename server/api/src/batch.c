@@ -10,6 +10,7 @@
 
 #include "idempotency.h"
 #include "records.h"
+#include "upload.h"
 
 #include "text_json_reader.h"
 #include "text_url.h"
@@ -275,6 +276,45 @@ struct writes *batch_read(struct api_request *request, struct bytes json)
 	return writes;
 }
 
+/* The values and files of a form whose keys begin with "requests.0." belong to the first request of
+ * its @jsonPayload, and so on. False having answered. */
+static bool hang_files(struct api_request *request, struct writes *writes)
+{
+	for (size_t i = 0; i < writes->group->n_items; i++) {
+		struct record_item *item = &writes->group->items[i];
+		struct bytes prefix = arena_printf(request->arena, "requests.%zu.", i);
+
+		if (item->kind == RECORD_ITEM_DELETE || !upload_has(request, prefix))
+			continue;
+		if (!upload_json(request, prefix, item->call.body, &item->call.body) ||
+			!upload_files(request, prefix, &item->call.uploads, &item->call.n_uploads))
+			return false;
+	}
+	return true;
+}
+
+static void post_form(struct api_request *request, const struct record_once *once, void *context)
+{
+	struct text_json_limits limits = WRITES_JSON_LIMITS;
+	struct bytes json;
+
+	(void)context;
+	if (!upload_payload(request, &limits, &json))
+		return;
+	struct writes *writes = batch_read(request, json);
+	if (!writes)
+		return;
+	if (hang_files(request, writes))
+		writes_run(writes, once);
+	else
+		writes_end(writes);
+}
+
+static void on_form(struct api_request *request)
+{
+	idempotency_check(request, post_form, NULL);
+}
+
 static void post(struct api_request *request, const struct record_once *once, void *context)
 {
 	struct text_json_limits limits = WRITES_JSON_LIMITS;
@@ -288,7 +328,12 @@ static void post(struct api_request *request, const struct record_once *once, vo
 		writes_run(writes, once);
 }
 
-void batch_post(void *request)
+void batch_post(void *context)
 {
-	idempotency_check(request, post, NULL);
+	struct api_request *request = context;
+
+	if (request->upload)
+		upload_read(request, (struct bytes){ 0 }, on_form);
+	else
+		idempotency_check(request, post, NULL);
 }

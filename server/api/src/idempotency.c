@@ -1,6 +1,7 @@
 #include "idempotency.h"
 
 #include "hash.h"
+#include "upload.h"
 
 #include <string.h>
 
@@ -44,9 +45,11 @@ static void make_once(struct api_request *request, struct bytes key, struct reco
 	add(&hash, bytes_of(http_method_name(http_method(request->http))));
 	add(&hash, request->path);
 	add(&hash, http_query(request->http));
-	add(&hash, http_header(request->http, BYTES("Content-Type")));
+	/* A form's boundary is another each time. */
+	add(&hash, request->upload ? BYTES("multipart/form-data")
+				   : http_header(request->http, BYTES("Content-Type")));
 	add(&hash, http_header(request->http, BYTES("If-Match")));
-	add(&hash, http_body(request->http));
+	add(&hash, request->upload ? upload_digest(request) : http_body(request->http));
 	end(&hash, ret->request);
 }
 

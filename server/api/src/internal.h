@@ -14,7 +14,8 @@
 #define LANES_MAX     8
 #define PLUGIN_SERIES 128 /* per loop; what is beyond is counted together */
 #define TICK_MAX      (256 * 1024)
-#define STREAMS_MAX   64 /* browsers that watch, per loop */
+#define STREAMS_MAX   64  /* browsers that watch, per loop */
+#define UPLOADS_MAX   256 /* forms that are being read, per loop: each may hold 128 KiB */
 
 /* Figures of one plugin on one loop, found by its names. */
 struct plugin_series {
@@ -49,7 +50,7 @@ struct api_lane {
 	bool has_rest;
 	struct loop_timer tick;
 	struct event_stream streams[STREAMS_MAX];
-	unsigned n_streams, n_exports;
+	unsigned n_streams, n_exports, n_uploads;
 };
 
 struct api {
@@ -138,6 +139,8 @@ void trash_list(void *request);
 void trash_restore(void *request);
 void trash_purge(void *request);
 void tenants_import(void *request);
+void files_get(void *request);
+void files_token(void *request);
 void collections_list(void *request);
 void collections_get(void *request);
 void collections_create(void *request);

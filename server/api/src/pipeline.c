@@ -7,6 +7,7 @@
 
 #include "keys.h"
 #include "limits.h"
+#include "upload.h"
 
 #include "clock.h"
 #include "tenant_web.h"
@@ -189,6 +190,26 @@ static bool identify_operator(struct api_request *request)
 	return true;
 }
 
+static void begin(struct api_request *request);
+
+/* Routes that take a form beside JSON. */
+static bool takes_form(const struct route *route)
+{
+	return route->run == records_create || route->run == records_update ||
+	       route->run == batch_post;
+}
+
+/* A form is read by the route's function: the request takes its way before its body does. */
+static int64_t begin_form(struct api_request *request)
+{
+	int64_t limit;
+
+	if (!upload_on_headers(request, &limit))
+		return -1;
+	begin(request);
+	return request->is_answered ? -1 : limit;
+}
+
 int64_t pipeline_on_headers(void *context, struct http_request *http)
 {
 	struct api *api = context;
@@ -212,6 +233,8 @@ int64_t pipeline_on_headers(void *context, struct http_request *http)
 		return -1;
 	if (request->match.route->run == plugin_call)
 		return plugin_body_limit(request);
+	if (takes_form(request->match.route) && upload_is_form(request))
+		return begin_form(request);
 	return request->match.route->body_limit;
 }
 
@@ -309,15 +332,14 @@ static void on_abort(struct http_request *http, void *context)
 	struct api_request *request = context;
 
 	(void)http;
+	if (request->upload)
+		upload_abort(request);
 	if (request->stop)
 		request->stop(request);
 }
 
-void pipeline_on_request(void *context, struct http_request *http)
+static void begin(struct api_request *request)
 {
-	struct api_request *request = http_context(http);
-
-	(void)context;
 	if (audit_ready(request->lane->audit) != AUDIT_OK) {
 		request_refuse_later(request, API_AUDIT, NULL, 5);
 		return;
@@ -336,10 +358,21 @@ void pipeline_on_request(void *context, struct http_request *http)
 		request->match.route->run(request);
 		return;
 	}
-	http_on_abort(http, on_abort, request);
+	http_on_abort(request->http, on_abort, request);
 	request->use.loop = request_loop(request);
 	request->use.done = on_database;
 	tenant_use_begin(request->tenant, &request->use);
+}
+
+void pipeline_on_request(void *context, struct http_request *http)
+{
+	struct api_request *request = http_context(http);
+
+	(void)context;
+	if (request->upload)
+		upload_on_whole(request);
+	else
+		begin(request);
 }
 
 /* ---- what the listener refuses itself ---- */

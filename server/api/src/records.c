@@ -3,6 +3,7 @@
 #include "records.h"
 
 #include "idempotency.h"
+#include "upload.h"
 #include "writes.h"
 
 #include "text_url.h"
@@ -210,12 +211,23 @@ struct record_call *records_new_call(struct api_request *request)
 	return records_fill_call(request, call) ? call : NULL;
 }
 
+/* JSON, or a form that has been read. False having answered. */
+static bool take_body(struct api_request *request, struct record_call *call)
+{
+	const struct bytes none = { NULL, 0 };
+
+	if (!request->upload)
+		return request_body_json(request, &call->body);
+	return upload_json(request, none, none, &call->body) &&
+	       upload_files(request, none, &call->uploads, &call->n_uploads);
+}
+
 void records_run(struct api_request *request, void (*start)(struct record_call *), bool has_body,
 	const struct record_once *once)
 {
 	struct record_call *call = records_new_call(request);
 
-	if (!call || (has_body && !request_body_json(request, &call->body)))
+	if (!call || (has_body && !take_body(request, call)))
 		return;
 	call->once = once;
 	request->context = call;
@@ -238,18 +250,39 @@ void records_get(void *request)
 	run(request, record_get, false);
 }
 
+static void read_form(struct api_request *request, void (*then)(struct api_request *request))
+{
+	struct bytes collection;
+
+	if (text_url_segment(request_param(request, 0), request->arena, &collection) == TEXT_URL_OK)
+		upload_read(request, collection, then);
+	else
+		request_refuse(request, API_NOT_FOUND);
+}
+
 static void create(struct api_request *request, const struct record_once *once, void *context)
 {
 	(void)context;
-	if (writes_first_byte(request) == '[')
+	if (!request->upload && writes_first_byte(request) == '[')
 		bulk_run(request, RECORD_CREATE, once);
 	else
 		records_run(request, record_create, true, once);
 }
 
-void records_create(void *request)
+/* A form is read before it is asked whether its key is known: its files are part of that. */
+static void on_create_form(struct api_request *request)
 {
 	idempotency_check(request, create, NULL);
+}
+
+void records_create(void *context)
+{
+	struct api_request *request = context;
+
+	if (request->upload)
+		read_form(request, on_create_form);
+	else
+		idempotency_check(request, create, NULL);
 }
 
 static void update(struct api_request *request, const struct record_once *once, void *context)
@@ -258,9 +291,19 @@ static void update(struct api_request *request, const struct record_once *once, 
 	records_run(request, record_update, true, once);
 }
 
-void records_update(void *request)
+static void on_update_form(struct api_request *request)
 {
 	idempotency_check(request, update, NULL);
+}
+
+void records_update(void *context)
+{
+	struct api_request *request = context;
+
+	if (request->upload)
+		read_form(request, on_update_form);
+	else
+		idempotency_check(request, update, NULL);
 }
 
 static void remove_one(struct api_request *request, const struct record_once *once, void *context)

@@ -4,6 +4,7 @@
 #include "text_json_check.h"
 #include "text_json_reader.h"
 #include "text_url.h"
+#include "upload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,10 +173,9 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 	bytes_buf_init(&refusal, 4096);
 	request->stop = NULL;
 	request->is_answered = true;
-	if (!request->is_recorded &&
-		write_down(request, sent.status, duration_ns, sent.body.n) != AUDIT_OK) {
-		if (sent.body_kind == HTTP_BODY_FREE)
-			free((char *)(uintptr_t)sent.body.p);
+	if (!request->is_recorded && write_down(request, sent.status, duration_ns,
+					     http_answer_bytes(&sent)) != AUDIT_OK) {
+		http_answer_drop(&sent);
 		error_body(request, errors[API_AUDIT].status, errors[API_AUDIT].code,
 			errors[API_AUDIT].message, (struct bytes){ 0 }, &refusal);
 		sent = (struct http_answer){ .status = errors[API_AUDIT].status,
@@ -185,6 +185,7 @@ void request_answer(struct api_request *request, const struct http_answer *answe
 			.body_kind = HTTP_BODY_COPY };
 	}
 	figures_count(request->lane, sent.status, duration_ns, request->decision == AUDIT_DENIED);
+	upload_end(request->upload);
 	if (request->is_using) {
 		request->is_using = false;
 		tenant_use_end(&request->use);

@@ -63,7 +63,8 @@ struct api_request {
 	int64_t expires_s;             /* of the token; 0: never */
 	bool has_stamp;                /* of the account: realtime.c */
 	uint8_t stamp[RECORD_STAMP_BYTES];
-	void *context; /* of the route's function */
+	struct upload *upload; /* the body is a form: upload.h */
+	void *context;         /* of the route's function */
 
 	/* For the audit record. */
 	enum audit_decision decision;

@@ -45,6 +45,9 @@ const struct route api_tenant_routes[] = {
 	{ ROUTE_DELETE, "/api/collections/{c}/records/{id}", ROUTE_PUBLIC, 0, "record.delete",
 		records_delete },
 
+	{ ROUTE_GET, "/api/files/{c}/{id}/{name}", ROUTE_PUBLIC, 0, "file.get", files_get },
+	{ ROUTE_POST, "/api/files/token", ROUTE_USER, SMALL, "file.token", files_token },
+
 	{ ROUTE_GET, "/api/collections", ROUTE_SUPERUSER, 0, "collection.list", collections_list },
 	{ ROUTE_POST, "/api/collections", ROUTE_SUPERUSER, BODY, "collection.create",
 		collections_create },

@@ -26,6 +26,7 @@ enum {
 	OPTION_LOG_LEVEL,
 	OPTION_EGRESS_ALLOW,
 	OPTION_MAIL_ALLOW,
+	OPTION_FILES_LIMIT,
 	OPTION_ALLOW_MISSING,
 	OPTION_TRUSTED_PROXIES,
 	OPTION_PROXY_HEADER,
@@ -115,13 +116,19 @@ static bool parse_count(const char *text, const char *option, unsigned *ret)
 
 static bool parse_numbers(const struct args_option *options, struct core_config *config)
 {
-	uint64_t n_loops;
+	uint64_t n_loops, files_mib;
 
 	if (!bytes_parse_u64(bytes_of(options[OPTION_LOOPS].value), 7, &n_loops)) {
 		fprintf(stderr, "tenon: --loops is a number from 0 to 7\n");
 		return false;
 	}
 	config->n_loops = (unsigned)n_loops;
+	if (!bytes_parse_u64(
+		    bytes_of(options[OPTION_FILES_LIMIT].value), UINT64_MAX >> 20, &files_mib)) {
+		fprintf(stderr, "tenon: --files-limit is a number of MiB\n");
+		return false;
+	}
+	config->files_limit_bytes = files_mib << 20;
 	return parse_count(options[OPTION_CLIENTS].value, "--realtime-clients",
 		       &config->clients_per_tenant) &&
 	       parse_count(options[OPTION_ADDRESS_CLIENTS].value, "--realtime-clients-per-address",
@@ -204,6 +211,8 @@ int command_serve(int argc, char **argv)
 			"private networks that tenants' mail servers may be in: "
 			"\"10.2.0.5/32:587 ...\"",
 			NULL },
+		[OPTION_FILES_LIMIT] = { "--files-limit", "MIB",
+			"what each tenant's files may take together, in MiB; 0: no limit", "0" },
 		[OPTION_ALLOW_MISSING] = { "--allow-missing", "LAYERS",
 			"sandbox layers that this machine may lack, as \"cgroup\"; never the ones "
 			"that hold",

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "egress.h"
 #include "executor.h"
+#include "file.h"
 #include "gate.h"
 #include "http.h"
 #include "id.h"
@@ -92,10 +93,23 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 	struct store **ret_store, void **ret_hung, struct err *err)
 {
 	struct core *core = context;
-	struct api_house_boot boot = { .config = { .vault = &core->vault,
-					       .tenant = bytes_of(tenant_name(tenant)) } };
+	DEFER(file_store_close) struct file_store *files = NULL;
 	struct api_house *house = NULL;
 	struct live_hub *hub = live_hub(core->live, tenant);
+	char folder[PATH_MAX];
+
+	/* Beside the database. */
+	if (snprintf(folder, sizeof folder, "%.*s/files", (int)(strrchr(path, '/') - path), path) >=
+		(int)sizeof folder)
+		return ERR_SET(err, ERR_LIMIT, "the data folder's path is too long");
+	const struct file_config file_config = { .folder = folder,
+		.executor = core->executor,
+		.limit_bytes = core->config.files_limit_bytes };
+	if (file_store_open(&file_config, &files, err) < 0)
+		return -1;
+	struct api_house_boot boot = { .config = { .vault = &core->vault,
+					       .tenant = bytes_of(tenant_name(tenant)) },
+		.record = { .files = files } };
 	const struct store_config store_config = { .path = path,
 		.n_loops = core->n_loops,
 		.n_readers = core->n_readers,
@@ -108,6 +122,7 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 		return -1;
 	}
 	const struct record_config record_config = { .executor = core->executor,
+		.files = files,
 		.tenant = bytes_of(tenant_name(tenant)),
 		.hooks = core->deploy ? &core->hooks : NULL,
 		.events = hub ? live_hub_events(hub) : NULL };
@@ -116,6 +131,7 @@ static int open_house(void *context, struct tenant *tenant, const char *path,
 		store_close(*ret_store);
 		return -1;
 	}
+	files = NULL; /* the house's, see close_house */
 	*ret_hung = house;
 	return 0;
 }
@@ -127,9 +143,12 @@ static struct record_book *book_of(void *hung)
 
 static void close_house(void *context, struct store *store, void *hung)
 {
+	struct file_store *files = record_book_files(((struct api_house *)hung)->book);
+
 	(void)context;
 	api_house_free(hung);
 	store_close(store);
+	file_store_close(files);
 }
 
 /* ---- opening ---- */

@@ -107,15 +107,16 @@ static enum MHD_Result begin_body(struct http_request *request)
 			head->length_bytes > DISCARD_MOST_BYTES)
 			return answer_early(request);
 		request->is_discarding = true;
-	} else if (head->length_bytes > (uint64_t)limit) {
+	} else if (head->length_bytes > (uint64_t)limit && !request->on_piece) {
 		answer_refuse(request, 413, "The body is too large.");
 		return answer_early(request);
 	}
 	if (!has_body)
 		return MHD_YES;
 	request->body.max = limit < 0 ? 0 : (size_t)limit;
+	request->body_limit = limit < 0 ? 0 : (uint64_t)limit;
 	connection_enter(request->connection, PHASE_BODY, lane->http->config.body_timeout_ms);
-	if (!request->is_discarding && head->length_bytes > 0)
+	if (!request->is_discarding && !request->on_piece && head->length_bytes > 0)
 		bytes_buf_reserve(&request->body, head->length_bytes < BODY_FIRST_BYTES
 							  ? (size_t)head->length_bytes
 							  : BODY_FIRST_BYTES);
@@ -133,24 +134,6 @@ static enum MHD_Result begin(struct http_request *request, const char *method, c
 		return begin_body(request);
 	answer_refuse(request, status, reason);
 	return answer_early(request);
-}
-
-static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *n)
-{
-	struct bytes piece = { data, *n };
-
-	*n = 0; /* all of it is taken */
-	request->body_received += piece.n;
-	if (request->is_discarding)
-		return MHD_YES;
-	if (bytes_buf_append(&request->body, piece))
-		return MHD_YES;
-	request->is_discarding = true;
-	if (piece.n > request->body.max - request->body.n)
-		connection_refuse(request->connection, 413, "The body is too large.");
-	else
-		connection_refuse(request->connection, 503, "There is no memory for the body.");
-	return MHD_YES;
 }
 
 /* The whole request is there; or the library asks again because the answer is, or because it asks
@@ -194,7 +177,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
 	} else if (!request->has_head) {
 		result = begin(request, method, version);
 	} else if (*n > 0) {
-		result = take_body(request, data, n);
+		result = body_take(request, data, n);
 	} else {
 		result = finish(request);
 	}
@@ -216,7 +199,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		return; /* an orphan belongs to whoever answers it */
 	struct connection *connection = request->connection;
 
-	if (request->is_handed && !request->is_answered && request_orphan(request))
+	if ((request->is_handed || request->on_piece) && !request->is_answered &&
+		request_orphan(request))
 		return;
 	if (request->is_answered && !request->is_queued) {
 		request->status = 0;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ERROR_MOST_BYTES 4096
 
@@ -93,6 +94,16 @@ static struct MHD_Response *make_response(struct bytes body, enum http_body_kind
 	return response;
 }
 
+static struct MHD_Response *make_file_response(const struct http_file *file)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_fd_at_offset64(file->n_bytes, file->fd, file->offset);
+
+	if (!response)
+		close(file->fd);
+	return response;
+}
+
 static void set_answer(struct http_request *request, unsigned status, struct MHD_Response *response,
 	uint64_t n_bytes)
 {
@@ -145,6 +156,10 @@ void answer_deliver(struct http_request *request)
 
 	if (request->in_library)
 		return;
+	if (connection->request->paused_ns) {
+		connection_resume_body(connection); /* what is left of the body is dropped */
+		return;
+	}
 	if (connection->is_suspended) {
 		connection_resume(connection);
 		return;
@@ -155,13 +170,20 @@ void answer_deliver(struct http_request *request)
 	lane_make_due(connection->lane);
 }
 
+void http_answer_drop(const struct http_answer *answer)
+{
+	if (answer->body_kind == HTTP_BODY_FREE)
+		free((void *)(uintptr_t)answer->body.p);
+	else if (answer->body_kind == HTTP_BODY_FILE)
+		close(answer->body_file.fd);
+}
+
 /* The connection is gone, perhaps the whole listener. */
 static void respond_as_orphan(struct http_request *request, const struct http_answer *answer)
 {
 	struct http *http = request->lane->http;
 
-	if (answer->body_kind == HTTP_BODY_FREE)
-		free((void *)(uintptr_t)answer->body.p);
+	http_answer_drop(answer);
 	request_free(request);
 	http_let_go(http);
 }
@@ -174,13 +196,15 @@ void http_respond(struct http_request *request, const struct http_answer *answer
 	}
 	assert(!request->is_answered);
 	assert(answer->status >= 200 && answer->status <= 599);
-	struct MHD_Response *response = make_response(answer->body, answer->body_kind);
+	struct MHD_Response *response = answer->body_kind == HTTP_BODY_FILE
+						? make_file_response(&answer->body_file)
+						: make_response(answer->body, answer->body_kind);
 
 	if (response) {
 		for (size_t i = 0; i < answer->n_headers; i++)
 			answer_add_header(request, response, answer->headers[i]);
 		answer_add_common(request, response, answer->close);
 	}
-	set_answer(request, answer->status, response, answer->body.n);
+	set_answer(request, answer->status, response, http_answer_bytes(answer));
 	answer_deliver(request);
 }

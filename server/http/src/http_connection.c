@@ -231,6 +231,8 @@ static void on_departure(struct loop_watch *watch, uint32_t events)
 	case PHASE_BODY:
 	case PHASE_IDLE:
 		/* What was sent before the FIN may still be a whole request. */
+		if (connection->request && connection->request->paused_ns)
+			return; /* its reader decides how long that takes */
 		set_deadline(connection,
 			loop_now_ns(connection->lane->loop) + LAST_BYTES_MS * CLOCK_NS_PER_MS);
 		return;
@@ -250,17 +252,39 @@ void connection_suspend(struct connection *connection)
 {
 	MHD_suspend_connection(connection->mhd);
 	connection->is_suspended = true;
-	if (connection->phase == PHASE_HANDLER)
+	if (connection->phase == PHASE_HANDLER || connection->phase == PHASE_BODY)
 		link_append(&connection->lane->suspended, &connection->link);
 }
 
 void connection_resume(struct connection *connection)
 {
 	connection->is_suspended = false;
-	if (connection->phase == PHASE_HANDLER)
+	if (connection->phase == PHASE_HANDLER || connection->phase == PHASE_BODY)
 		link_remove(&connection->link);
 	MHD_resume_connection(connection->mhd);
 	lane_make_due(connection->lane);
+}
+
+void connection_pause_body(struct connection *connection)
+{
+	connection->request->paused_ns = loop_now_ns(connection->lane->loop);
+	connection->deadline_ns = CLOCK_NEVER;
+	connection_suspend(connection);
+}
+
+void connection_resume_body(struct connection *connection)
+{
+	struct http_request *request = connection->request;
+	uint64_t now_ns = loop_now_ns(connection->lane->loop);
+
+	connection->phase_began_ns += now_ns - request->paused_ns;
+	request->paused_ns = 0;
+	set_deadline(connection,
+		connection->is_half_closed
+			? now_ns + LAST_BYTES_MS * CLOCK_NS_PER_MS
+			: connection->phase_began_ns +
+				  connection->lane->http->config.body_timeout_ms * CLOCK_NS_PER_MS);
+	connection_resume(connection);
 }
 
 /* ---- start and end ---- */

@@ -139,6 +139,10 @@ struct http_request {
 	void (*on_abort)(struct http_request *request, void *context);
 	void *abort_context;
 	struct http_stream *stream;
+	/* Of a body that is not gathered; NULL: it is */
+	size_t (*on_piece)(struct http_request *request, struct bytes piece, void *context);
+	void *piece_context;
+	uint64_t paused_ns; /* since when its reader takes no more; 0: it does */
 	/* The answer */
 	struct MHD_Response *response; /* ours until it is queued */
 	unsigned status;
@@ -209,6 +213,9 @@ void connection_shut_down(struct connection *connection);
 /* Answers with an error where the library cannot (in the middle of a body or of the headers), by
  * writing to the socket, and lets the connection linger shortly, so that the client can read it. */
 void connection_refuse(struct connection *connection, unsigned status, const char *message);
+/* The reader of a body takes no more for now, and goes on: time stands still in between. */
+void connection_pause_body(struct connection *connection);
+void connection_resume_body(struct connection *connection);
 void connection_suspend(struct connection *connection);
 void connection_resume(struct connection *connection);
 
@@ -241,6 +248,10 @@ void head_cut_query(struct http_request *request, const char *uri);
  * to refuse the request with and why. */
 unsigned head_read(struct http_request *request, const char *method, const char *version,
 	const char **ret_reason);
+
+/* ---- http_body.c ---- */
+/* A piece of the body is there: *n bytes, of which *n are left afterwards. */
+enum MHD_Result body_take(struct http_request *request, const char *data, size_t *n);
 
 /* ---- http_answer.c ---- */
 /* Gives the stored answer to the library. MHD_NO: close the connection. */

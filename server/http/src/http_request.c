@@ -216,6 +216,11 @@ struct bytes http_cookie(const struct http_request *request, struct bytes name)
 	return (struct bytes){ NULL, 0 };
 }
 
+uint64_t http_length(const struct http_request *request)
+{
+	return request->head.length_bytes;
+}
+
 struct bytes http_body(const struct http_request *request)
 {
 	return bytes_buf_view(&request->body);

@@ -186,7 +186,7 @@ void ask_queue(struct record_work *work)
 	bytes_buf_clear(&call->answer);
 	work->job.run = work->run_write;
 	work->job.done = work->done_write;
-	work->job.committed = call->book->events ? write_committed : NULL;
+	work->job.committed = write_committed;
 	work->job.deadline_ns = 0; /* no interrupt in a shared batch */
 	/* What a plugin attached is foreign SQL, and that may be interrupted. */
 	work->job.alone = work->has_attached;

@@ -44,7 +44,7 @@ enum modifier { MODIFY_SET, MODIFY_APPEND, MODIFY_PREPEND, MODIFY_REMOVE };
 bool body_has_modifiers(const struct record_field *field)
 {
 	return field->type == FIELD_NUMBER || field->type == FIELD_SELECT ||
-	       field->type == FIELD_RELATION;
+	       field->type == FIELD_RELATION || field->type == FIELD_FILE;
 }
 
 /* "tags", "tags+", "+tags", "tags-". */
@@ -282,4 +282,5 @@ void body_check_values(struct record_work *work)
 		if (work->values[i].is_set && !collection->fields[i].is_primary &&
 			!collection->fields[i].is_secret)
 			value_check(&collection->fields[i], &work->values[i], &work->problems);
+	files_check(work);
 }

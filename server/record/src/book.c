@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files.h"
 #include "group.h"
 #include "list.h"
 
@@ -23,6 +24,7 @@ int record_book_new(const struct record_config *config, struct record_book **ret
 		.executor = config->executor,
 		.hooks = config->hooks,
 		.events = config->events,
+		.files = config->files,
 		.tenant_text = tenant,
 		.tenant = { tenant, config->tenant.n },
 		.schema = config->boot->schema };
@@ -186,6 +188,7 @@ void work_release(struct record_work *work)
 	bytes_buf_fini(&work->hook_old);
 	changes_free(work->changes);
 	work->changes = NULL;
+	files_end(work);
 	schema_unref(work->schema);
 	work->schema = NULL;
 	explicit_bzero(work->password_hash, sizeof(work->password_hash));

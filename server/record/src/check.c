@@ -378,6 +378,7 @@ void value_check(
 		check_point(field, value, problems);
 		return;
 	case FIELD_AUTODATE:
+	case FIELD_FILE: /* files_check() */
 	case FIELD_PASSWORD:
 		return;
 	default:

@@ -162,6 +162,8 @@ static enum store_outcome remove_record(struct removal *removal,
 		return refuse(removal);
 	int note;
 	enum store_outcome outcome = touch(removal, RECORD_DELETE, collection, id, &note);
+	if (outcome == STORE_OK)
+		outcome = files_delete(removal->work, removal->conn, collection, id);
 	if (outcome != STORE_OK)
 		return outcome;
 	/* The record goes first, so that a circle of cascades ends. */
@@ -191,6 +193,7 @@ static enum store_outcome run_delete(struct store_job *job, struct store_conn *c
 	work->has_refusal_data = false;
 	work->call->refused_by = RECORD_BY_NOBODY;
 	changes_forget(work);
+	files_begin(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
 		outcome = once_begin(work, work->call->once, conn);

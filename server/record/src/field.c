@@ -16,6 +16,7 @@ static const char *const type_names[FIELD_TYPES] = { [FIELD_TEXT] = "text",
 	[FIELD_SELECT] = "select",
 	[FIELD_JSON] = "json",
 	[FIELD_RELATION] = "relation",
+	[FIELD_FILE] = "file",
 	[FIELD_PASSWORD] = "password",
 	[FIELD_EDITOR] = "editor",
 	[FIELD_GEO_POINT] = "geoPoint" };
@@ -109,8 +110,11 @@ static const struct option {
 		offsetof(struct record_field, except_domains) },
 	{ "hidden", OPTION_BOOL, ALL, offsetof(struct record_field, is_hidden) },
 	{ "id", OPTION_TEXT, ALL, offsetof(struct record_field, id) },
-	{ "maxSelect", OPTION_INT, T(SELECT) | T(RELATION), offsetof(struct record_field, max) },
+	{ "maxSelect", OPTION_INT, T(SELECT) | T(RELATION) | T(FILE),
+		offsetof(struct record_field, max) },
+	{ "maxSize", OPTION_INT, T(FILE), offsetof(struct record_field, max_size) },
 	{ "maxSize", OPTION_INT, T(JSON) | T(EDITOR), offsetof(struct record_field, max) },
+	{ "mimeTypes", OPTION_LIST, T(FILE), offsetof(struct record_field, mime_types) },
 	{ "minSelect", OPTION_INT, T(RELATION), offsetof(struct record_field, min) },
 	{ "name", OPTION_TEXT, ALL, offsetof(struct record_field, name) },
 	{ "onCreate", OPTION_BOOL, T(AUTODATE), offsetof(struct record_field, on_create) },
@@ -121,9 +125,11 @@ static const struct option {
 	{ "pattern", OPTION_TEXT, T(TEXT) | T(PASSWORD), offsetof(struct record_field, pattern) },
 	{ "presentable", OPTION_BOOL, ALL, offsetof(struct record_field, is_presentable) },
 	{ "primaryKey", OPTION_BOOL, T(TEXT), offsetof(struct record_field, is_primary) },
+	{ "protected", OPTION_BOOL, T(FILE), offsetof(struct record_field, is_protected) },
 	{ "readRule", OPTION_RULE, ALL, offsetof(struct record_field, read_rule) },
 	{ "required", OPTION_BOOL, ALL & ~T(AUTODATE), offsetof(struct record_field, is_required) },
 	{ "system", OPTION_BOOL, ALL, offsetof(struct record_field, is_system) },
+	{ "thumbs", OPTION_LIST, T(FILE), offsetof(struct record_field, thumbs) },
 	{ "values", OPTION_LIST, T(SELECT), offsetof(struct record_field, values) },
 	{ "writeRule", OPTION_RULE, ALL, offsetof(struct record_field, write_rule) },
 };
@@ -278,7 +284,8 @@ static bool prepare_pattern(struct record_field *field, struct arena *arena)
 enum field_result field_prepare(struct record_field *field, struct arena *arena)
 {
 	bool is_token_key = field->is_system && bytes_eq_string(field->name, "tokenKey");
-	bool is_choice = field->type == FIELD_SELECT || field->type == FIELD_RELATION;
+	bool is_choice = field->type == FIELD_SELECT || field->type == FIELD_RELATION ||
+			 field->type == FIELD_FILE;
 	field->is_secret = is_token_key || field->type == FIELD_PASSWORD;
 	field->is_list = is_choice && field->max > 1;
 	field->is_raw =
@@ -371,10 +378,10 @@ void field_write(struct text_json_writer *writer, const struct record_field *fie
 	text_json_end_object(writer);
 }
 
-/* A hash says nothing of its password. */
+/* A hash says nothing of its password, and a name is no file. */
 bool field_can_convert(enum field_type type)
 {
-	return type != FIELD_PASSWORD;
+	return type != FIELD_PASSWORD && type != FIELD_FILE;
 }
 
 const char *field_column_type(const struct record_field *field)

@@ -195,6 +195,7 @@ static void begin_row(struct import_work *import, struct record_work *work)
 	work->has_refusal_data = false;
 	work->has_password = work->has_new_key = work->can_manage = false;
 	work->password = work->old_password = (struct bytes){ NULL, 0 };
+	work->old_files = NULL;
 	work->id[0] = '\0';
 	memset(work->values, 0, (work->collection->n_fields + 1) * sizeof(struct value));
 	if (work->sent) {
@@ -301,6 +302,7 @@ static enum store_outcome run_import(struct store_job *job, struct store_conn *c
 	import->is_done = false;
 	bytes_buf_clear(&import->errors);
 	changes_forget(work);
+	files_begin(work);
 	work->has_refusal_data = true; /* the answer stays as it is */
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
@@ -377,7 +379,7 @@ static void start_import(struct record_call *call)
 	work->done_write = done_import;
 	work->job.run = run_import;
 	work->job.done = done_import;
-	work->job.committed = call->book->events ? write_committed : NULL;
+	work->job.committed = write_committed;
 	work->job.alone = true;
 	work->job.deadline_ns = call->deadline_ns;
 	store_write(call->book->store, &work->job);

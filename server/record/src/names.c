@@ -43,7 +43,8 @@ static bool find_field(const struct expr_schema *expr, const void *scope, struct
 		.is_nullable = field->type == FIELD_JSON || collection->is_view,
 		.is_list = field->is_list,
 		.is_choice = !field->is_list &&
-			     (field->type == FIELD_SELECT || field->type == FIELD_RELATION),
+			     (field->type == FIELD_SELECT || field->type == FIELD_RELATION ||
+				     field->type == FIELD_FILE),
 		.target = field->target,
 		.handle = field };
 	/* Who may not see an address must not be able to ask for it letter by letter. */

@@ -4,6 +4,7 @@
 #include "plan.h"
 
 #include "field_rule.h"
+#include "files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,22 @@ static enum store_outcome move_names(struct plan *plan, struct store_conn *conn)
 }
 
 /* ---- tables ---- */
+
+/* The files go of what goes, while it still says which they are. */
+static enum store_outcome drop_files(struct record_work *work, struct store_conn *conn)
+{
+	const struct plan *plan = plan_of(work);
+	enum store_outcome outcome = STORE_OK;
+	for (size_t i = 0; i < plan->n_changes && outcome == STORE_OK; i++) {
+		const struct change *change = plan->changes[i];
+		if (change->old && change->is_drop)
+			outcome = files_drop(work, conn, change->old);
+		else if (change->old)
+			outcome = files_alter(
+				work, conn, change->old, change->fields, change->n_fields);
+	}
+	return outcome;
+}
 
 static enum store_outcome drop_all(struct plan *plan, struct store_conn *conn)
 {
@@ -196,9 +213,12 @@ enum store_outcome plan_run(struct record_work *work, struct store_conn *conn)
 	plan->rewrites = NULL;
 	for (size_t i = 0; i < plan->n_changes; i++)
 		flaws_init(&plan->changes[i]->flaws, plan->arena);
+	files_begin(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK && plan->is_dry)
 		outcome = plan_measure(work, conn);
+	if (outcome == STORE_OK)
+		outcome = drop_files(work, conn);
 	/* First, so that a name which becomes free can be taken at once. */
 	if (outcome == STORE_OK)
 		outcome = drop_all(plan, conn);

@@ -8,6 +8,7 @@
 #include "keep_options.h"
 
 #include "auth_options.h"
+#include "files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -181,10 +182,12 @@ static enum store_outcome run_change(struct store_job *job, struct store_conn *c
 static void done_change(struct store_job *job)
 {
 	struct record_work *work = work_of(job);
-	if (job->outcome == STORE_OK)
+	if (job->outcome == STORE_OK) {
 		book_swap_schema(work->call->book, work->new_schema);
-	else
+		files_committed(work);
+	} else {
 		schema_unref(work->new_schema);
+	}
 	work->new_schema = NULL;
 	work->password_done.deliver = deliver_change;
 	loop_post(work->call->loop, &work->password_done);

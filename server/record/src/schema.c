@@ -70,6 +70,7 @@ static bool parse_fields(
 		if (field_parse(object, arena, field, &option) != FIELD_OK)
 			return false;
 		field->is_computed = collection->is_view && field->type == FIELD_JSON;
+		collection->has_files |= field->type == FIELD_FILE;
 		collection->n_fields++;
 	}
 	return token.type == TEXT_JSON_ARRAY_END;

@@ -34,6 +34,7 @@ enum field_type {
 	FIELD_SELECT,
 	FIELD_JSON,
 	FIELD_RELATION,
+	FIELD_FILE,
 	FIELD_PASSWORD,
 	FIELD_EDITOR,
 	FIELD_GEO_POINT,
@@ -64,8 +65,8 @@ struct record_field {
 	bool convert_urls;
 	int64_t cost; /* of password; PocketBase's, kept and not used: see docs/pocketbase.md */
 	bool only_int, cascade_delete, on_create, on_update;
-	/* Characters of text and password, choices of select and relation, bytes of json and
-	 * editor; 0: none. */
+	/* Characters of text and password, choices of select, relation and file, bytes of json
+	 * and editor; 0: none. */
 	int64_t min, max;
 	bool has_min, has_max; /* of min_number, max_number */
 	double min_number, max_number;
@@ -80,6 +81,10 @@ struct record_field {
 	struct record_rule read_rule, write_rule;
 	struct expr_guard read_guard; /* read_rule, for filters of clients */
 	int read_column;              /* in client_columns: whether read_rule holds */
+	/* of a file */
+	bool is_protected;
+	int64_t max_size;
+	struct bytes_list mime_types, thumbs;
 };
 
 /* The first five every collection has; the others are options of auth collections. */
@@ -106,6 +111,7 @@ struct out_item {
 struct record_collection {
 	struct bytes id, name, table; /* table is the name, quoted */
 	bool is_auth, is_view, is_system, is_superusers;
+	bool has_files; /* a field of type file */
 	struct record_rule rules[RULE_SLOTS];
 	const struct auth_options *auth; /* of an auth collection; else NULL */
 	int64_t n_revisions;             /* that are kept of each record */

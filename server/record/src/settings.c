@@ -151,6 +151,35 @@ static void check_relation(const struct place *at)
 		check_at_least(at, "maxSelect", field->max, field->min > 0 ? field->min : 0);
 }
 
+/* "100x300", "0x300", "100x0", and with t, b or f behind it. */
+static bool is_thumb_size(struct bytes text)
+{
+	uint64_t width, height;
+	const char *x = text.n ? memchr(text.p, 'x', text.n) : NULL;
+	if (!x)
+		return false;
+	struct bytes second = { x + 1, text.n - (size_t)(x + 1 - text.p) };
+	if (second.n && strchr("tbf", second.p[second.n - 1]))
+		second.n--;
+	return bytes_parse_u64((struct bytes){ text.p, (size_t)(x - text.p) }, 99999, &width) &&
+	       bytes_parse_u64(second, 99999, &height) && (width || height);
+}
+
+static void check_file(const struct place *at)
+{
+	const struct record_field *field = at->field;
+	check_at_least(at, "maxSelect", field->max, 0);
+	check_at_most(at, "maxSelect", field->max, SAFE_INT_MAX);
+	check_at_least(at, "maxSize", field->max_size, 0);
+	check_at_most(at, "maxSize", field->max_size, SAFE_INT_MAX);
+	for (size_t i = 0; i < field->thumbs.n; i++)
+		if (!is_thumb_size(field->thumbs.items[i])) {
+			add(at, "thumbs", "validation_match_invalid",
+				"Must be in a valid format: WxH, WxHt, WxHb, WxHf, 0xH or Wx0.");
+			return;
+		}
+}
+
 static void check_password(const struct place *at)
 {
 	const struct record_field *field = at->field;
@@ -189,6 +218,9 @@ void change_check_field(struct change *change, size_t index)
 		break;
 	case FIELD_RELATION:
 		check_relation(&at);
+		break;
+	case FIELD_FILE:
+		check_file(&at);
 		break;
 	case FIELD_JSON:
 	case FIELD_EDITOR:

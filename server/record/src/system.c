@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "change.h"
+#include "files.h"
 #include "migrate.h"
 
 struct system_field {
@@ -235,6 +236,8 @@ int record_on_open(struct store_conn *conn, void *boot, struct err *err)
 		if (schema_load(conn, &schema, err) < 0)
 			return -1;
 	}
+	if (ret->files && files_on_open(conn, ret->files, err) < 0)
+		return -1;
 	ret->schema = schema;
 	schema = NULL; /* handed over */
 	return 0;

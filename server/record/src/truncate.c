@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "work.h"
+#include "files.h"
+#include "write.h"
 
 #define ROUNDS_MAX 16 /* of cascades: as deep as the delete of a record goes */
 
@@ -140,6 +141,12 @@ static enum store_outcome remove_all(struct truncation *truncation)
 		const struct record_collection *collection = &schema->collections[c];
 		if (collection->is_view)
 			continue;
+		outcome = collection == truncation->work->collection
+				  ? files_drop(truncation->work, truncation->conn, collection)
+				  : files_delete_gone(
+					    truncation->work, truncation->conn, collection, c);
+		if (outcome != STORE_OK)
+			return outcome;
 		bytes_buf_clear(&sql);
 		bytes_buf_appendf(&sql,
 			"DELETE FROM %.*s WHERE \"id\" IN (SELECT g.id FROM temp._gone g WHERE "
@@ -164,6 +171,7 @@ static enum store_outcome run_truncate(struct store_job *job, struct store_conn 
 		"CREATE TEMP TABLE _gone(c INTEGER, id TEXT, PRIMARY KEY(c, id)) WITHOUT ROWID;"
 		"INSERT INTO temp._gone SELECT %zu, \"id\" FROM %.*s;",
 		place, (int)table.n, table.p);
+	files_begin(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
 		outcome = store_run_script(conn, bytes_buf_view(&sql));
@@ -209,6 +217,7 @@ void record_collection_truncate(struct record_call *call)
 	}
 	work->job.run = run_truncate;
 	work->job.done = done_truncate;
+	work->job.committed = write_committed;
 	work->job.alone = true;
 	work->job.deadline_ns = 0;
 	store_write(call->book->store, &work->job);

@@ -317,6 +317,7 @@ bool value_parse(
 		return to_date(text, arena, &ret->text);
 	case FIELD_SELECT:
 	case FIELD_RELATION:
+	case FIELD_FILE:
 		return to_items(json, arena, ret) && value_set_items(field, ret, arena);
 	case FIELD_JSON:
 		ret->is_null = token.type == TEXT_JSON_NULL;
@@ -347,7 +348,8 @@ bool value_of_column(const struct record_field *field, struct store_stmt *stmt, 
 		return false;
 	if (field->is_list)
 		return to_items(ret->text, arena, ret);
-	if (field->type == FIELD_SELECT || field->type == FIELD_RELATION)
+	if (field->type == FIELD_SELECT || field->type == FIELD_RELATION ||
+		field->type == FIELD_FILE)
 		return add_item(ret, ret->text, arena);
 	return true;
 }

@@ -13,7 +13,7 @@ struct value {
 	double number;       /* number; bool: 0 or 1; geoPoint: its longitude */
 	double latitude;     /* of geoPoint */
 	struct bytes text;   /* all else: as the column will hold it */
-	struct bytes *items; /* of select and relation: the choices */
+	struct bytes *items; /* of select, relation and file: the choices */
 	size_t n_items;
 };
 

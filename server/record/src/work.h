@@ -7,12 +7,14 @@
 #include <pthread.h>
 
 #include "encode.h"
+#include "file.h"
 #include "hash.h"
 #include "value.h"
 
 /* PocketBase's words for any query parameter that cannot be taken. */
 #define WORK_BAD_QUERY "Something went wrong while processing your request."
 
+#define FILE_DONE_MOST 8 /* ranges of the log of acts that one write deletes */
 #define TRIES_MAX      4 /* how often a call begins again because the schema changed meanwhile */
 #define CALL_MAX_NS    (5 * CLOCK_NS_PER_S)
 
@@ -35,6 +37,7 @@ struct record_book {
 	struct executor *executor;
 	const struct record_hooks *hooks;
 	const struct record_events *events;
+	struct file_store *files; /* NULL: none are kept */
 	struct bytes tenant;
 	char *tenant_text;
 	pthread_mutex_t lock; /* of schema: held for a load and an increment */
@@ -87,6 +90,12 @@ struct record_work {
 	struct bytes_buf hook_record, hook_old;
 	bool was_asked, has_attached;
 	struct changes *changes; /* for whoever is told of the write; NULL: nothing yet */
+
+	/* files: what the transaction means for the tenant's folder, see files.c */
+	struct bytes_list *old_files; /* for each field: what it named before; NULL: nothing */
+	struct file_acts *file_acts;
+	struct file_done file_done[FILE_DONE_MOST];
+	size_t n_file_done;
 
 	/* collections */
 	struct record_schema *new_schema;

@@ -90,6 +90,8 @@ enum store_outcome write_create_row(struct record_work *work, struct store_conn 
 	if (outcome == STORE_OK)
 		outcome = row_insert(work, conn);
 	if (outcome == STORE_OK)
+		outcome = files_write(work, conn);
+	if (outcome == STORE_OK)
 		outcome = changes_end(work, conn, note);
 	if (outcome == STORE_OK)
 		outcome = account_check(work, conn, true);
@@ -106,6 +108,7 @@ enum store_outcome write_create_row(struct record_work *work, struct store_conn 
 static enum store_outcome begin_run(struct record_work *work, struct store_conn *conn)
 {
 	changes_forget(work);
+	files_begin(work);
 	enum store_outcome outcome = work_check_version(work, conn);
 	return outcome == STORE_OK ? once_begin(work, work->call->once, conn) : outcome;
 }
@@ -231,7 +234,7 @@ void record_create(struct record_call *call)
 enum store_outcome write_work_out(struct record_work *work)
 {
 	struct bytes confirm;
-	if (!body_apply(work, &confirm)) {
+	if (!files_remember(work) || !body_apply(work, &confirm)) {
 		ERR_SET(&work->job.err, ERR_LIMIT, "an update does not fit into its arena");
 		return STORE_FAULT;
 	}
@@ -244,6 +247,7 @@ enum store_outcome write_work_out(struct record_work *work)
 void write_committed(struct store_job *job)
 {
 	changes_tell(work_of(job));
+	files_committed(work_of(job));
 }
 
 enum store_outcome write_update_row(struct record_work *work, struct store_conn *conn)
@@ -278,6 +282,8 @@ enum store_outcome write_update_row(struct record_work *work, struct store_conn 
 			work, conn, RECORD_UPDATE, work->collection, bytes_of(work->id), &note);
 	if (outcome == STORE_OK)
 		outcome = row_update(work, conn);
+	if (outcome == STORE_OK)
+		outcome = files_write(work, conn);
 	if (outcome == STORE_OK)
 		outcome = changes_end(work, conn, note);
 	return outcome == STORE_OK ? ask_run_attached(work, conn) : outcome;

@@ -4,6 +4,7 @@
 #ifndef RECORD_WRITE_H
 #define RECORD_WRITE_H
 
+#include "files.h"
 #include "work.h"
 
 /* ---- body.c: the client's words, into work->values ---- */

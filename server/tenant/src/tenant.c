@@ -105,7 +105,8 @@ int tenant_make_database(struct tenant *tenant, struct err *err)
 
 void tenant_remove_files(const struct tenant *tenant)
 {
-	static const char *const names[] = { "/data.db", "/data.db-wal", "/data.db-shm", "" };
+	static const char *const names[] = { "/data.db", "/data.db-wal", "/data.db-shm",
+		"/files/.staging", "/files", "" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
