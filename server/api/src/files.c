@@ -21,7 +21,6 @@
 
 #define DATE_BYTES 32
 #define HEADERS    16
-#define TOKEN_S    120 /* a token for files, as PocketBase's */
 
 struct download {
 	struct api_request *request;
@@ -406,7 +405,7 @@ static void on_holder(struct record_find_auth *holder)
 			.identity = &identity,
 			.account_key = bytes_of(holder->token_key),
 			.now_s = clock_wall_us() / 1000000,
-			.lifetime_s = TOKEN_S };
+			.lifetime_s = holder->lifetime_s[RECORD_TOKEN_FILE] };
 		n = auth_token_format(request->api->config.auth, &claims, token);
 	}
 	explicit_bzero(holder->token_key, sizeof holder->token_key);

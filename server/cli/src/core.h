@@ -28,8 +28,8 @@ struct core_config {
 	unsigned n_loops;       /* 0: one per CPU, at most 7 */
 	bool is_private;        /* for a command: no plugins, and no address for others to find */
 	uint32_t allow_missing; /* mask of sandbox layers */
-	uint64_t files_limit_bytes; /* of each tenant's files; 0: none */
-	const char *mail_allow; /* the same for tenants' mail servers; NULL: none */
+	uint64_t files_limit_bytes;  /* of each tenant's files; 0: none */
+	const char *mail_allow;      /* the same for tenants' mail servers; NULL: none */
 	const char *trusted_proxies; /* "ADDRESS/BITS ..." whose proxy_header is believed */
 	const char *proxy_header;
 	unsigned clients_per_tenant, clients_per_address; /* that listen; 0: as live has it */

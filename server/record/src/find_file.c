@@ -1,8 +1,9 @@
 /*
  * find_file.c - whether a record names a file, and who may have it
  *
- * A file of an ordinary field is anybody's who knows its name, as in PocketBase; one of a protected
- * field is for whom the view rule lets see the record; one of a hidden field for superusers.
+ * A file of an ordinary field is anybody's who knows its name, as in PocketBase. One of a protected
+ * field is for whom the view rule lets see the record; so is one of a field with a read rule, if
+ * that lets it be read; one of a hidden field is for superusers.
  */
 #include <string.h>
 
@@ -78,7 +79,44 @@ static enum store_outcome find_field(struct record_work *work, struct store_conn
 
 static bool is_guarded(const struct record_field *field)
 {
-	return field->is_protected || field->is_hidden;
+	return field->is_protected || field->is_hidden || field_is_ruled(field);
+}
+
+/* Whether the field's own rule lets the viewer read it in this row. */
+static enum store_outcome meets_read_rule(struct record_work *work, struct store_conn *conn,
+	const struct record_field *field, bool *ret)
+{
+	const struct expr_sql *rule = &field->read_rule.sql;
+	const struct record_collection *collection = work->collection;
+	DEFER(bytes_buf_fini) struct bytes_buf sql;
+	struct store_stmt *stmt;
+	bytes_buf_init(&sql, 512u << 10);
+	bytes_buf_appendf(&sql, "SELECT 1 FROM %.*s t WHERE t.\"id\"=?1 AND (",
+		(int)collection->table.n, collection->table.p);
+	bytes_buf_append(&sql, rule->sql);
+	bytes_buf_append_byte(&sql, ')');
+	enum store_outcome outcome = store_prepare(conn, bytes_buf_view(&sql), &stmt);
+	if (outcome != STORE_OK)
+		return outcome;
+	store_bind_text(stmt, 1, work->call->id);
+	if (!expr_bind(rule, &work->environment, stmt)) {
+		ERR_SET(&work->job.err, ERR_NOMEM, "a value of a rule cannot be bound");
+		return STORE_FAULT;
+	}
+	return store_step(stmt, ret);
+}
+
+/* A guarded file: whoever may see the record, and the field of it. */
+static enum store_outcome check_viewer(struct record_work *work, struct store_conn *conn,
+	const struct record_field *field, bool *ret)
+{
+	enum store_outcome outcome = STORE_OK;
+	*ret = !field->is_hidden && !work->collection->rules[RULE_VIEW].is_null;
+	if (*ret)
+		outcome = row_meets_rule(work, conn, RULE_VIEW, ret);
+	if (outcome == STORE_OK && *ret && field_is_ruled(field))
+		outcome = meets_read_rule(work, conn, field, ret);
+	return outcome;
 }
 
 static enum store_outcome run_find(struct store_job *job, struct store_conn *conn)
@@ -95,8 +133,7 @@ static enum store_outcome run_find(struct store_job *job, struct store_conn *con
 	find->is_protected = is_guarded(field);
 	if (!find->is_protected || work_is_superuser(work))
 		return STORE_OK;
-	if (!field->is_hidden && !work->collection->rules[RULE_VIEW].is_null)
-		outcome = row_meets_rule(work, conn, RULE_VIEW, &is_met);
+	outcome = check_viewer(work, conn, field, &is_met);
 	if (outcome == STORE_OK && !is_met) {
 		work->call->refused_by = RECORD_BY_RULE;
 		return refuse(work);
