@@ -71,6 +71,7 @@ struct expr_field {
 	/* NULL: none. Where its condition is not met the field reads as null: in comparisons, sort
 	 * keys, and as a step of a path in either direction. */
 	const struct expr_guard *guard;
+	bool is_denied;     /* and where it is not met, no comparison with the field holds */
 	const void *handle; /* the schema's own, for expr_row.find_value */
 };
 

@@ -94,6 +94,7 @@ static struct {
 		const char *what;
 		struct expr_guard guard;
 	} guards[4];
+	bool is_denied; /* what guards do besides */
 	struct arena *arena, *own;
 	struct store_conn *conn;
 	char ids[64], why[200];
@@ -129,6 +130,7 @@ static bool fixture_find_field(const struct expr_schema *schema, const void *sco
 			.is_choice = f->many == CHOICE,
 			.target = f->target >= 0 ? &fixture_scopes[f->target] : NULL,
 			.guard = schema->row_guard ? fixture_guard(what) : NULL,
+			.is_denied = fixture.is_denied,
 			.handle = f };
 		return true;
 	}

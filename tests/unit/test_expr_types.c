@@ -131,6 +131,21 @@ static void a_guarded_field_reads_as_null(void)
 	fixture_set_guard(0, NULL, NULL);
 }
 
+static void a_denied_field_meets_no_comparison(void)
+{
+	fixture_set_guard(0, "people.name", "age > 5");
+	fixture.is_denied = true;
+	CHECK_AS(&fixture_clients, { "author.name = 'Bob'", "2" }, { "author.name != 'Ann'", "2" },
+		{ "author.name = ''", "" }, { "author.name !~ 'x'", "2" },
+		{ "'' = author.name", "" }, { "author.name = author.name", "2" },
+		{ "author.name:lower != 'ann'", "2" }, { "friends.name ?!= 'x'", "13" },
+		{ "friends.name = ''", "" }, { "friends.name ?= 'Bob' && friends.age ?= 5", "" },
+		{ "author.name != 'x' || n = 1", "12" }, { "author.age = 5", "1" });
+	CHECK({ "author.name != 'Ann'", "234567" });
+	fixture.is_denied = false;
+	fixture_set_guard(0, NULL, NULL);
+}
+
 static void a_guard_holds_on_the_row_itself_and_along_paths(void)
 {
 	fixture_set_guard(0, "posts.n", "active = true");
@@ -220,6 +235,7 @@ static const struct unit_test tests[] = {
 	UNIT(functions_take_values),
 	UNIT(modifiers_stand_where_they_fit),
 	UNIT(a_guarded_field_reads_as_null),
+	UNIT(a_denied_field_meets_no_comparison),
 	UNIT(a_guard_holds_on_the_row_itself_and_along_paths),
 	UNIT(a_hidden_row_is_passed_over),
 	UNIT(a_guard_that_is_no_condition_hides),

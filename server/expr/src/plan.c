@@ -110,6 +110,40 @@ static enum expr_result make_compare(
 	return ret->is_every ? make_every(resolver, ret) : EXPR_OK;
 }
 
+/* The field of which a term is made, when its guard denies comparisons; else NULL. */
+static const struct term *denied(const struct term *term)
+{
+	const struct term *found = NULL;
+	if (term->kind == TERM_COLUMN)
+		return term->guard && term->field.is_denied ? term : NULL;
+	for (size_t i = 0; i < term->n_args && !found; i++)
+		found = denied(term->args[i]);
+	return found;
+}
+
+/* A guarded field is null where its guard is not met: so the comparison, and it is not null. */
+static enum expr_result deny(
+	struct resolver *resolver, const struct term *column, struct plan_node **node)
+{
+	struct plan_node *both = arena_alloc(resolver->arena, sizeof(*both));
+	struct plan_node *is_there = arena_alloc(resolver->arena, sizeof(*is_there));
+	if (!both || !is_there)
+		return EXPR_NOMEM;
+	struct term value = *column;
+	value.is_strict = true;
+	*is_there = (struct plan_node){ .kind = PLAN_COMPARE, .op = OP_NE, .is_some = true };
+	need(column, &is_there->sources);
+	enum expr_result result = term_new(resolver, value, &is_there->a);
+	if (result == EXPR_OK)
+		result = term_new(resolver,
+			(struct term){ .kind = TERM_NULL, .is_empty = true, .is_nullable = true },
+			&is_there->b);
+	*both = (struct plan_node){ .kind = PLAN_AND, .first = *node };
+	(*node)->next = is_there;
+	*node = both;
+	return result;
+}
+
 /* ---- placing ---- */
 
 static struct source_set needs_of(const struct plan_node *node)
@@ -230,6 +264,12 @@ static enum expr_result make_node(struct resolver *resolver, const struct expr_n
 		return EXPR_NOMEM;
 	if (node->kind == NODE_COMPARE) {
 		result = make_compare(resolver, node, made);
+		const struct term *a = result == EXPR_OK ? denied(made->a) : NULL;
+		const struct term *b = result == EXPR_OK ? denied(made->b) : NULL;
+		if (a)
+			result = deny(resolver, a, &made);
+		if (b && result == EXPR_OK)
+			result = deny(resolver, b, &made);
 	} else {
 		struct plan_node **inner = &made->first;
 		made->kind = node->kind == NODE_AND ? PLAN_AND : PLAN_OR;

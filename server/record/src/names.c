@@ -3,8 +3,9 @@
  *
  * Rules are written by a tenant's superuser and see all but secrets. A client's filter sees what
  * its viewer may see: hidden fields do not exist for it, one with a read rule reads as null where
- * that is not met, as does an e-mail address unless its owner shows it, and a path passes over the
- * rows that the view rule of their collection hides, as expand does.
+ * that is not met, as does an e-mail address unless its owner shows it (and no comparison with it
+ * holds), and a path passes over the rows that the view rule of their collection hides, as expand
+ * does.
  */
 #include <string.h>
 
@@ -48,8 +49,10 @@ static bool find_field(const struct expr_schema *expr, const void *scope, struct
 		.target = field->target,
 		.handle = field };
 	/* Who may not see an address must not be able to ask for it letter by letter. */
-	if (names->for_clients && collection->is_auth && bytes_eq_string(field->name, "email"))
+	if (names->for_clients && collection->is_auth && bytes_eq_string(field->name, "email")) {
 		ret->guard = &names->address_guard;
+		ret->is_denied = true;
+	}
 	if (names->for_clients && field_is_ruled(field))
 		ret->guard = &field->read_guard;
 	return true;
