@@ -182,8 +182,14 @@ static bool count_requests(
 	struct api_request *request, struct bytes json, struct bytes *ret, size_t *ret_n)
 {
 	struct text_json_reader reader;
-	size_t n = 0, max = BATCH_REQUESTS_MAX;
+	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
+	size_t n = 0, max = (size_t)settings->batch.max_requests;
 
+	if (!settings->batch.enabled) {
+		request_refuse_with(request, API_FORBIDDEN, "Batch requests are not allowed.",
+			(struct bytes){ 0 });
+		return false;
+	}
 	if (text_json_find(json, BYTES(""), ret) != TEXT_JSON_FOUND || ret->p[0] != '{') {
 		request_refuse_with(request, API_BAD_REQUEST,
 			"Failed to read the submitted batch data.", (struct bytes){ 0 });

@@ -164,6 +164,8 @@ void settings_test_email(void *request);
 void settings_test_s3(void *request);
 void settings_apple(void *request);
 void backups_refuse(void *request);
+void logs_refuse(void *request);
+void sql_refuse(void *request);
 void crons_list(void *request);
 void logs_list(void *request);
 void logs_get(void *request);

@@ -199,3 +199,13 @@ void backups_refuse(void *request)
 {
 	refuse_absent(request, "Backups over the API are not there yet; see docs/operators.md.");
 }
+
+void logs_refuse(void *request)
+{
+	refuse_absent(request, "The journal is proof: nothing of it is cut.");
+}
+
+void sql_refuse(void *request)
+{
+	refuse_absent(request, "SQL of clients would pass every rule by.");
+}

@@ -13,6 +13,8 @@ static const struct {
 	{ "operator", "upsert EMAIL PASSWORD", "who runs this server", command_operator },
 	{ "superuser", "upsert EMAIL PASSWORD [--tenant T]", "who administers one tenant",
 		command_superuser },
+	{ "token", "create --scope S [--expires D] [--tenant T]", "API keys of a tenant",
+		command_token },
 	{ "tenant", "create|list|suspend|resume [NAME]", "tenants of this server", command_tenant },
 	{ "plugin", "deploy|list|show|check|rollback|disable|enable ...", "plugins of a tenant",
 		command_plugin },

@@ -7,6 +7,7 @@
 int command_serve(int argc, char **argv);
 int command_operator(int argc, char **argv);
 int command_superuser(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_tenant(int argc, char **argv);
 int command_plugin(int argc, char **argv);
 int command_import(int argc, char **argv);

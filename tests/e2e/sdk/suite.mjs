@@ -296,6 +296,7 @@ await part("users", async () => {
 	is("the old password is none", 400, await status(users.authWithPassword("anna@example.com", ann.password)));
 	await users.authWithPassword("anna@example.com", "second password");
 	is("a reset for nobody looks alike", true, await users.requestPasswordReset("nobody@example.com"));
+	is("no account elsewhere is linked", [], await records("users").listExternalAuths(made.id));
 	const as = await records("users").impersonate(made.id, 60);
 	is("a superuser acts as a user", made.id, as.authStore.record.id);
 });
