@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "expr.h"
 
@@ -435,7 +436,9 @@ int main(void)
 	struct store *store = NULL;
 	struct executor_config lanes = { { 1, 1, 1, 1 }, { 10, 10, 10, 10 } };
 	int result = 2;
-	struct store_config config = { .path = "/tmp/tenon-expr-test.db",
+	char path[64];
+	snprintf(path, sizeof(path), "/tmp/tenon-expr-%d.db", (int)getpid());
+	struct store_config config = { .path = path,
 		.n_readers = 1,
 		.write_queue_limit = 1,
 		.on_open = on_open,
