@@ -88,10 +88,12 @@ void realtime_open(void *context)
 	}
 	struct http_stream *stream = request_stream(
 		request, stream_headers, 4, LIVE_BUFFER_BYTES_MAX, on_closed, client);
-	if (stream)
-		live_open(client, stream);
-	else
+	if (!stream) {
 		live_leave(client);
+		return;
+	}
+	live_open(client, stream);
+	http_stream_forget_request(stream);
 }
 
 /* ---- subscriptions ---- */

@@ -217,7 +217,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		request_abort(request);
 	if (request->stream)
 		stream_close(request->stream);
-	handler->on_done(handler->context, request, request->status, request->sent_bytes);
+	if (request->headers) /* else its handler has no more to do with it */
+		handler->on_done(handler->context, request, request->status, request->sent_bytes);
 	if (request->is_begun)
 		atomic_fetch_sub_explicit(&lane->counts.in_flight, 1, memory_order_relaxed);
 	request_free(request);

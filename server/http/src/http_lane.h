@@ -131,7 +131,7 @@ struct http_request {
 	char *cut;     /* where the target was cut for the library, NULL when it was not */
 	char cut_byte; /* what stood there */
 	struct http_guard_verdict head; /* status is 0 once the guard has passed it */
-	struct http_header headers[HTTP_GUARD_HEADERS];
+	struct http_header *headers;    /* HTTP_GUARD_HEADERS of them; NULL once it is forgotten */
 	size_t n_headers;
 	uint8_t trace_id[ID_TRACE_BYTES];
 	uint64_t started_ns;
@@ -229,6 +229,8 @@ void linger_end_all(struct lane *lane);
 /* ---- http_request.c ---- */
 /* A request for the connection, out of the pool, or NULL (no memory). */
 struct http_request *request_new(struct connection *connection);
+/* Gives back what only a handler needs of it: nobody asks it anything any more. */
+void request_forget(struct http_request *request);
 /* Back to the pool, or freed when the pool is full or is_orphan. */
 void request_free(struct http_request *request);
 /* Takes the trace id out of the traceparent header, or makes one. */

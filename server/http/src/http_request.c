@@ -23,7 +23,9 @@ struct http_request *request_new(struct connection *connection)
 		request = calloc(1, sizeof *request);
 		if (!request)
 			return NULL;
-		if (arena_new(ARENA_MOST_BYTES, &request->arena, NULL) != 0) {
+		request->headers = calloc(HTTP_GUARD_HEADERS, sizeof *request->headers);
+		if (!request->headers || arena_new(ARENA_MOST_BYTES, &request->arena, NULL) != 0) {
+			free(request->headers);
 			free(request);
 			return NULL;
 		}
@@ -34,6 +36,17 @@ struct http_request *request_new(struct connection *connection)
 	return request;
 }
 
+void request_forget(struct http_request *request)
+{
+	arena_free(request->arena);
+	bytes_buf_fini(&request->body);
+	free(request->headers);
+	request->arena = NULL;
+	request->headers = NULL;
+	request->n_headers = 0;
+	request->context = NULL;
+}
+
 void request_free(struct http_request *request)
 {
 	struct lane *lane = request->lane;
@@ -42,12 +55,13 @@ void request_free(struct http_request *request)
 		MHD_destroy_response(request->response);
 	if (request->stream)
 		stream_free(request->stream);
-	if (!request->connection || lane->is_closing || lane->n_free_requests >= POOL_MOST) {
-		arena_free(request->arena);
-		bytes_buf_fini(&request->body);
+	if (!request->connection || lane->is_closing || lane->n_free_requests >= POOL_MOST ||
+		!request->headers) {
+		request_forget(request);
 		free(request);
 		return;
 	}
+	struct http_header *headers = request->headers;
 	struct arena *arena = request->arena;
 	struct bytes_buf body = request->body;
 
@@ -56,9 +70,8 @@ void request_free(struct http_request *request)
 		bytes_buf_fini(&body);
 	else
 		bytes_buf_clear(&body);
-	/* Everything but the header list, which n_headers empties. */
-	memset(request, 0, offsetof(struct http_request, headers));
-	memset(&request->n_headers, 0, sizeof *request - offsetof(struct http_request, n_headers));
+	memset(request, 0, sizeof *request);
+	request->headers = headers; /* n_headers empties them */
 	request->arena = arena;
 	request->body = body;
 	request->next_free = lane->free_requests;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES                                                                                \
-	4096 /* what the library asks for at a time, at most, when it does not chunk               \
-	      */
+/* What the library asks for at a time when it does not chunk, which is for HTTP/1.0; it holds a
+ * buffer of this size for each stream all the same. */
+#define BLOCK_BYTES 1024
 
 struct http_stream {
 	struct http_request *request;
@@ -122,6 +122,11 @@ bool http_stream_write(struct http_stream *stream, struct bytes data)
 		connection_await_reader(connection);
 	wake(stream);
 	return true;
+}
+
+void http_stream_forget_request(struct http_stream *stream)
+{
+	request_forget(stream->request);
 }
 
 void http_stream_end(struct http_stream *stream)
