@@ -29,6 +29,8 @@ struct record_sight {
 	struct bytes row; /* of an event: JSON of all fields */
 	bool is_by_id;    /* judged by the view rule, not by the list rule */
 	struct record_viewer viewer;
+	/* His own record as JSON of all fields, for @request.auth.*; "": the database is asked. */
+	struct bytes viewer_row;
 	/* filter, fields, expand, and @request.query.*, @request.headers.* of his topic */
 	const struct record_pair *query, *headers;
 	size_t n_query, n_headers;
@@ -53,10 +55,10 @@ bool record_tell(const struct record_sight *sight, struct bytes_buf *out, bool *
 
 /* What an account's tokens hang on, without the secret itself: another stamp, other tokens. */
 void record_stamp(struct bytes token_key, uint8_t out[static RECORD_STAMP_BYTES]);
-/* The stamp of an auth record as it is now. False when it is not there any more. *ret_outcome says
- * whether the database could tell. */
-bool record_find_stamp(struct record_book *book, struct store_conn *conn,
+/* An account as it is now: its stamp, and its JSON of all fields, appended to row (NULL: not
+ * wanted). False when it is not there any more, or the database could not tell. */
+bool record_find_account(struct record_book *book, struct store_conn *conn,
 	struct bytes collection_id, struct bytes id, uint8_t out[static RECORD_STAMP_BYTES],
-	enum store_outcome *ret_outcome);
+	struct bytes_buf *row);
 
 #endif

@@ -172,6 +172,7 @@ static void take_losses(struct live_hub *hub)
 	uint64_t newest = hub->newest;
 	hub->has_lost = false;
 	pthread_mutex_unlock(&hub->lock);
+	authority_recheck(hub, has_lost);
 	if (!has_lost)
 		return;
 	ring_clear(hub);

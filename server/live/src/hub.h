@@ -87,6 +87,7 @@ struct live_viewer {
 	size_t n_refs;
 	struct record_viewer as;     /* its texts are in data */
 	struct live_client *clients; /* those that are bound to it */
+	struct bytes_buf row;        /* its own record, as JSON of all fields; "": not known */
 	char data[];
 };
 
@@ -202,7 +203,7 @@ struct live_hub {
 	atomic_uint n_open; /* parts of the round that have not ended: its job, its outboxes */
 
 	/* the round's */
-	uint64_t round;
+	uint64_t round, rechecked_ns;
 	struct record_book *book;
 	struct store_conn *conn; /* NULL: no database in this round */
 	struct arena *arena;
@@ -237,6 +238,13 @@ struct live_key *registry_find_key(struct live_hub *hub, struct bytes text);
 void registry_end(struct live_hub *hub, struct live_client *client);
 /* Every client that listens to anything has to read anew. */
 void registry_resync_all(struct live_hub *hub, const char *reason);
+
+/* ---- authority.c: in a round ---- */
+bool authority_is_valid(struct live_hub *hub, const struct live_subscribe *subscribe);
+void authority_read_row(struct live_hub *hub, struct live_viewer *viewer);
+void authority_check(struct live_hub *hub, const struct live_event *event);
+/* Looks at all accounts, when that is due or was not done for a while. */
+void authority_recheck(struct live_hub *hub, bool is_due);
 
 /* ---- judge.c: in a round ---- */
 /* Tells those who may see it. Takes the event over. */

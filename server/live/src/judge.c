@@ -55,6 +55,7 @@ static struct record_sight sight_of(
 		.row = event->row,
 		.is_by_id = is_by_id,
 		.viewer = group->viewer->as,
+		.viewer_row = bytes_buf_view(&group->viewer->row),
 		.query = options->query,
 		.n_query = options->n_query,
 		.headers = options->headers,
@@ -217,32 +218,6 @@ static void find_keys(
 	}
 }
 
-/* ---- accounts ---- */
-
-/* An account was changed or is gone: whoever listens with one of its tokens may not any more, when
- * the token is none any more. */
-static void check_accounts(struct live_hub *hub, const struct live_event *event)
-{
-	struct live_viewer *viewer =
-		registry_find_viewer(hub, event->collection_id, event->record_id);
-	uint8_t stamp[RECORD_STAMP_BYTES];
-	enum store_outcome outcome;
-
-	if (!viewer || event->action == RECORD_CREATE)
-		return;
-	bool is_there = event->action == RECORD_UPDATE && hub->conn &&
-			record_find_stamp(hub->book, hub->conn, event->collection_id,
-				event->record_id, stamp, &outcome);
-
-	for (struct live_client *client = viewer->clients, *next; client; client = next) {
-		/* The viewer goes with its last client. */
-		next = client->next_of_viewer;
-		if (!is_there ||
-			(client->has_stamp && memcmp(stamp, client->stamp, sizeof stamp) != 0))
-			registry_end(hub, client);
-	}
-}
-
 /* ---- an event ---- */
 
 void judge_event(struct live_hub *hub, struct live_event *event)
@@ -250,7 +225,7 @@ void judge_event(struct live_hub *hub, struct live_event *event)
 	struct judging judging = { .hub = hub, .event = event };
 	struct live_key *keys[KEYS];
 
-	check_accounts(hub, event);
+	authority_check(hub, event);
 	find_keys(hub, event, keys);
 	if (keys[0] || keys[1] || keys[2] || keys[3]) {
 		judging.fits = !event->is_bare && hub->book &&

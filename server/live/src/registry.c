@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define OPTIONS_ARENA_BYTES (64u << 10)
+#define VIEWER_ROW_MAX      (64u << 10) /* a larger record of an account stays in the database */
 
 void registry_init(struct live_hub *hub)
 {
@@ -108,6 +109,7 @@ static struct live_viewer *viewer_new(const struct record_viewer *as)
 
 	if (!viewer)
 		return NULL;
+	bytes_buf_init(&viewer->row, VIEWER_ROW_MAX);
 	viewer->as.is_superuser = as->is_superuser;
 	struct bytes *const to[3] = { &viewer->as.collection_id, &viewer->as.collection_name,
 		&viewer->as.record_id };
@@ -143,6 +145,7 @@ static void viewer_unref(struct live_hub *hub, struct live_viewer *viewer)
 	if (!viewer || --viewer->n_refs > 0)
 		return;
 	live_table_remove(&hub->viewers, &viewer->node);
+	bytes_buf_fini(&viewer->row);
 	free(viewer);
 }
 
@@ -400,21 +403,6 @@ static size_t bytes_of_topics(const struct live_body *body)
 	return n;
 }
 
-/* The key may have changed between the request's sign-in and this round; a client that is bound
- * would not be told of that any more. */
-static bool is_still_valid(struct live_hub *hub, const struct live_subscribe *subscribe)
-{
-	uint8_t stamp[RECORD_STAMP_BYTES];
-	enum store_outcome outcome;
-
-	if (!subscribe->has_stamp)
-		return true;
-	return hub->conn &&
-	       record_find_stamp(hub->book, hub->conn, subscribe->viewer.collection_id,
-		       subscribe->viewer.record_id, stamp, &outcome) &&
-	       memcmp(stamp, subscribe->stamp, sizeof stamp) == 0;
-}
-
 static enum live_subscribe_outcome set_topics(
 	struct live_hub *hub, struct live_client *client, const struct live_subscribe *subscribe)
 {
@@ -427,12 +415,14 @@ static enum live_subscribe_outcome set_topics(
 		return LIVE_OTHER_AUTH;
 	if (hub->n_topic_bytes - client->n_topic_bytes + bytes_of_topics(body) > TOPIC_BYTES_MAX)
 		return LIVE_TOO_MUCH;
-	if (!is_still_valid(hub, subscribe))
+	if (!authority_is_valid(hub, subscribe))
 		return LIVE_BUSY;
 	struct live_viewer *viewer = viewer_ref(hub, &subscribe->viewer);
 
 	if (!viewer)
 		return LIVE_BUSY;
+	if (!viewer->row.n)
+		authority_read_row(hub, viewer);
 	drop_subs(hub, client);
 	unbind_viewer(hub, client);
 	bind_viewer(client, viewer);

@@ -169,14 +169,88 @@ static bool compile_filter(const struct record_sight *sight, const struct stand_
 		       &error) == EXPR_OK;
 }
 
+/* ---- without the database: most rules look at nothing but the row and the request ---- */
+
+struct row_at_hand {
+	struct expr_row row;
+	struct bytes json;
+	struct arena *arena;
+};
+
+static bool value_of_json(const struct record_field *field, struct bytes json, struct arena *arena,
+	struct expr_value *ret)
+{
+	struct text_json_reader reader;
+	struct text_json_token token;
+	bool is_true;
+	text_json_reader_init(&reader, json);
+	text_json_next(&reader, &token);
+	*ret = (struct expr_value){ .type = EXPR_VALUE_TEXT };
+	if (field->is_list || field->type == FIELD_JSON) {
+		if (token.type == TEXT_JSON_NULL)
+			ret->type = EXPR_VALUE_NULL;
+		ret->text = json;
+		return true;
+	}
+	switch (field->type) {
+	case FIELD_NUMBER:
+		ret->type = EXPR_VALUE_REAL;
+		return text_json_double(&token, &ret->real);
+	case FIELD_BOOL:
+		ret->type = EXPR_VALUE_INTEGER;
+		if (!text_json_bool(&token, &is_true))
+			return false;
+		ret->integer = is_true;
+		return true;
+	default:
+		return text_json_text(&token, arena, &ret->text);
+	}
+}
+
+static bool find_value(
+	const struct expr_row *row, const struct expr_field *field, struct expr_value *ret)
+{
+	const struct row_at_hand *at = (const struct row_at_hand *)(const void *)row;
+	const struct record_field *of = field->handle;
+	struct bytes pointer, json;
+	if (!of || of->is_secret)
+		return false;
+	pointer = arena_printf(at->arena, "/%.*s", (int)of->name.n, of->name.p);
+	return pointer.p && text_json_find(at->json, pointer, &json) == TEXT_JSON_FOUND &&
+	       value_of_json(of, json, at->arena, ret);
+}
+
+/* EXPR_NEEDS_SQL also when the two cannot be told apart without it. */
+static enum expr_verdict judge_at_hand(const struct record_sight *sight, const struct stand_in *in,
+	const struct expr_sql *rule, const struct expr_sql *filter)
+{
+	const struct row_at_hand row = {
+		.row = { .find_value = find_value }, .json = sight->row, .arena = sight->arena
+	};
+	const struct row_at_hand viewer = { .row = { .find_value = find_value },
+		.json = sight->viewer_row,
+		.arena = sight->arena };
+	struct expr_environment environment = in->work.environment;
+	if (sight->viewer_row.n)
+		environment.auth_row = &viewer.row;
+	enum expr_verdict verdict = expr_evaluate(rule, &environment, &row.row);
+	if (verdict == EXPR_FALSE)
+		return EXPR_FALSE;
+	enum expr_verdict second = expr_evaluate(filter, &environment, &row.row);
+	if (second == EXPR_FALSE)
+		return EXPR_FALSE;
+	return verdict == EXPR_TRUE && second == EXPR_TRUE ? EXPR_TRUE : EXPR_NEEDS_SQL;
+}
+
 static enum record_verdict run_judge(const struct record_sight *sight, const struct stand_in *in,
 	const struct expr_sql *rule, const struct expr_sql *filter)
 {
-	struct bytes table = table_of(in);
 	struct store_stmt *stmt;
 	bool has_row = false;
-	if (bytes_eq_string(rule->sql, "1") && bytes_eq_string(filter->sql, "1"))
-		return RECORD_MAY_SEE;
+	enum expr_verdict at_hand = judge_at_hand(sight, in, rule, filter);
+	if (at_hand != EXPR_NEEDS_SQL)
+		return at_hand == EXPR_TRUE ? RECORD_MAY_SEE : RECORD_MAY_NOT;
+	struct bytes table = table_of(in);
 	if (!table.p)
 		return RECORD_UNJUDGED;
 	struct bytes sql = arena_printf(sight->arena, "SELECT 1 FROM %.*s WHERE (%.*s) AND (%.*s)",
@@ -280,27 +354,34 @@ void record_stamp(struct bytes token_key, uint8_t out[static RECORD_STAMP_BYTES]
 	memcpy(out, digest, RECORD_STAMP_BYTES);
 }
 
-bool record_find_stamp(struct record_book *book, struct store_conn *conn,
-	struct bytes collection_id, struct bytes id, uint8_t out[static RECORD_STAMP_BYTES],
-	enum store_outcome *ret_outcome)
+static bool find_stamp(const struct record_collection *collection, struct store_conn *conn,
+	struct bytes id, uint8_t out[static RECORD_STAMP_BYTES])
 {
-	DEFER(schema_unref) struct record_schema *schema = book_schema(book);
-	const struct record_collection *collection = schema_find(schema, collection_id);
+	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	struct store_stmt *stmt;
 	bool found = false;
-	*ret_outcome = STORE_OK;
-	if (!collection || !collection->is_auth)
-		return false;
-	DEFER(bytes_buf_fini) struct bytes_buf sql;
 	bytes_buf_init(&sql, 256);
 	bytes_buf_appendf(&sql, "SELECT \"_token_key\" FROM %.*s WHERE \"id\"=?1",
 		(int)collection->table.n, collection->table.p);
-	*ret_outcome = store_prepare(conn, bytes_buf_view(&sql), &stmt);
-	if (*ret_outcome != STORE_OK)
+	if (store_prepare(conn, bytes_buf_view(&sql), &stmt) != STORE_OK)
 		return false;
 	store_bind_text(stmt, 1, id);
-	*ret_outcome = store_step(stmt, &found);
-	if (*ret_outcome == STORE_OK && found)
-		record_stamp(store_column_text(stmt, 0), out);
-	return *ret_outcome == STORE_OK && found;
+	if (store_step(stmt, &found) != STORE_OK || !found)
+		return false;
+	record_stamp(store_column_text(stmt, 0), out);
+	return true;
+}
+
+bool record_find_account(struct record_book *book, struct store_conn *conn,
+	struct bytes collection_id, struct bytes id, uint8_t out[static RECORD_STAMP_BYTES],
+	struct bytes_buf *row)
+{
+	DEFER(schema_unref) struct record_schema *schema = book_schema(book);
+	const struct record_collection *collection = schema_find(schema, collection_id);
+	struct encoder encoder = { .conn = conn, .out = row, .sees_all = true };
+	bool found = false;
+	if (!collection || !collection->is_auth || !find_stamp(collection, conn, id, out))
+		return false;
+	return !row || (encode_by_id(&encoder, collection, id, NULL, NULL, &found) == STORE_OK &&
+			       found && !row->failed);
 }
