@@ -39,6 +39,7 @@ struct record_book;
 struct record_schema;
 struct record_hooks;
 struct record_events;
+struct store_hold;
 struct record_once;
 
 #define RECORD_DEPTH_MAX     3    /* writes that a hook of a write asks for, and so on */
@@ -286,6 +287,9 @@ struct record_event {
 	 * now, empty for a delete; old is as it was, empty for a create. Both are empty when only
 	 * ids were wanted; from RECORD_EVENT_BYTES_MAX of a write on they are left out. */
 	struct bytes record, old;
+	/* Of a delete, when the list or the view rule looks at other rows: the database as it was.
+	 * NULL: it could not be held. Borrowed; may be kept by reference (store_hold.h). */
+	struct store_hold *before;
 };
 
 #define RECORD_EVENT_BYTES_MAX (16u << 20)

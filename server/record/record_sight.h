@@ -28,6 +28,8 @@ struct record_sight {
 	struct bytes collection_id;
 	struct bytes row; /* of an event: JSON of all fields */
 	bool is_by_id;    /* judged by the view rule, not by the list rule */
+	bool is_gone; /* the row was deleted: what the rule looks at beside it is asked of before */
+	struct store_conn *before; /* the database as it was then; NULL: it is not at hand */
 	struct record_viewer viewer;
 	/* His own record as JSON of all fields, for @request.auth.*; "": the database is asked. */
 	struct bytes viewer_row;

@@ -1,6 +1,6 @@
 # story.sh - the words of a story about the API. Source it behind server.sh.
 #
-#   is WHAT EXPECTED SEEN      has WHAT PART TEXT      hasnt WHAT PART TEXT
+#   is WHAT EXPECTED SEEN      has WHAT PART TEXT      lacks WHAT PART TEXT
 #   ask METHOD PATH [BODY [TOKEN]]    sets STATUS and ANSWER; member NAME prints a text of it
 #   sign_in TENANT COLLECTION IDENTITY PASSWORD
 #   story_end                  the exit status: how many lines were wrong
@@ -23,7 +23,7 @@ has() {
 		;;
 	esac
 }
-hasnt() {
+lacks() {
 	case $3 in
 	*"$2"*)
 		echo "FAIL  $1: '$2' is in '$3'"

@@ -1,4 +1,5 @@
 #include "http.h"
+#include "http_forward.h"
 #include "http_guard.h"
 #include "loop.h"
 #include "unit.h"
@@ -377,7 +378,87 @@ static void a_port_in_use_is_refused(void)
 	loop_free(loop);
 }
 
+/* ---- whose word about addresses is believed ---- */
+
+struct forward_row {
+	const char *peer, *values[3], *client;
+};
+
+static void only_trusted_proxies_name_the_client(void)
+{
+	static const struct forward_row rows[] = {
+		{ "10.0.0.1", { "203.0.113.7" }, "203.0.113.7" },
+		{ "10.0.0.1", { "1.1.1.1, 203.0.113.7" }, "203.0.113.7" },
+		{ "10.0.0.1", { "1.1.1.1, 203.0.113.7,\t10.2.3.4 " }, "203.0.113.7" },
+		{ "10.0.0.1", { "1.1.1.1", "203.0.113.7", "10.2.3.4" }, "203.0.113.7" },
+		{ "10.0.0.1", { "10.9.9.9, 10.2.3.4" }, "10.9.9.9" },
+		{ "::ffff:10.0.0.1", { "203.0.113.7:4711" }, "203.0.113.7" },
+		{ "2001:db8::1", { "[2001:db8:1::5]:443" }, "2001:db8:1::5" },
+		{ "2001:db8::1", { "2001:db8:1::5" }, "2001:db8:1::5" },
+		{ "10.0.0.1", { "::ffff:203.0.113.7" }, "203.0.113.7" },
+		/* not a proxy of ours */
+		{ "192.0.2.1", { "203.0.113.7" }, "192.0.2.1" },
+		{ "2001:db8:1::1", { "203.0.113.7" }, "2001:db8:1::1" },
+		{ "11.0.0.1", { "203.0.113.7" }, "11.0.0.1" },
+		/* says nothing */
+		{ "10.0.0.1", { NULL }, "10.0.0.1" },
+		{ "10.0.0.1", { "" }, "10.0.0.1" },
+		{ "10.0.0.1", { "," }, "10.0.0.1" },
+		{ "10.0.0.1", { "nonsense" }, "10.0.0.1" },
+		{ "10.0.0.1", { "nonsense, 203.0.113.7" }, "10.0.0.1" },
+		{ "10.0.0.1", { "203.0.113.7, " }, "10.0.0.1" },
+		{ "10.0.0.1", { "203.0.113.7:99999" }, "10.0.0.1" },
+		{ "10.0.0.1", { "203.0.113.07" }, "10.0.0.1" },
+		{ "10.0.0.1", { "[203.0.113.7]" }, "10.0.0.1" },
+		{ "10.0.0.1", { "[2001:db8::5" }, "10.0.0.1" },
+		{ "10.0.0.1", { "fe80::1%eth0" }, "10.0.0.1" },
+		{ "10.0.0.1", { "unknown" }, "10.0.0.1" },
+	};
+	struct http_forward forward = { .header = "X-Forwarded-For" };
+	char seen[HTTP_FORWARD_TEXT];
+
+	CU_ASSERT(http_network_parse(BYTES("10.0.0.0/8"), &forward.trusted[0]));
+	CU_ASSERT(http_network_parse(BYTES("2001:db8::/48"), &forward.trusted[1]));
+	forward.n_trusted = 2;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct bytes values[3];
+		size_t n = 0;
+		while (n < 3 && rows[i].values[n]) {
+			values[n] = bytes_of(rows[i].values[n]);
+			n++;
+		}
+		(void)http_forward_address(&forward, bytes_of(rows[i].peer), values, n, seen);
+		if (strcmp(seen, rows[i].client) != 0)
+			printf("row %zu: %s\n", i, seen);
+		CU_ASSERT_STRING_EQUAL(seen, rows[i].client);
+	}
+	/* More hops than anybody has. */
+	struct bytes many[HTTP_FORWARD_HOPS_MAX + 1];
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+		many[i] = BYTES("203.0.113.7");
+	(void)http_forward_address(
+		&forward, BYTES("10.0.0.1"), many, sizeof many / sizeof many[0], seen);
+	CU_ASSERT_STRING_EQUAL(seen, "10.0.0.1");
+}
+
+static void networks_are_meant_as_they_are_written(void)
+{
+	static const char *const good[] = { "10.0.0.0/8", "127.0.0.1", "::1", "2001:db8::/32",
+		"192.0.2.128/25", "::ffff:10.0.0.0/104" };
+	static const char *const bad[] = { "", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/",
+		"0.0.0.0/0", "::/0", "::/64", "10.0.0", "localhost", "2001:db8::1/32",
+		"10.0.0.0/08", " ::1" };
+	struct http_network network;
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		CU_ASSERT(http_network_parse(bytes_of(good[i]), &network));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		CU_ASSERT(!http_network_parse(bytes_of(bad[i]), &network));
+}
+
 static const struct unit_test tests[] = {
+	UNIT(only_trusted_proxies_name_the_client),
+	UNIT(networks_are_meant_as_they_are_written),
 	UNIT(the_guard_gives_each_head_its_one_verdict),
 	UNIT(limits_of_a_head_are_exact),
 	UNIT(a_handler_sees_exactly_what_was_sent),

@@ -196,7 +196,8 @@ static void on_call(struct record_call *call)
 	bytes_buf_append_byte(&call->answer, '\0');
 	at = call->answer.p ? strstr(call->answer.p, "\"id\":\"") : NULL;
 	if (at && call->status == 200)
-		(void)bytes_to_string((struct bytes){ at + 6, 15 }, fix.id, sizeof fix.id);
+		(void)bytes_to_string(
+			(struct bytes){ at + 6, strcspn(at + 6, "\"") }, fix.id, sizeof fix.id);
 	record_call_fini(call);
 	loop_stop(call->loop);
 }
@@ -488,6 +489,47 @@ static void a_guest_cannot_ask_for_hidden_fields(void)
 	teardown();
 }
 
+static void a_delete_is_judged_by_what_was_true_before_it(void)
+{
+	static const struct record_viewer ada = { .collection_id = { "_pb_users_auth_", 15 },
+		.collection_name = { "users", 5 },
+		.record_id = { "ada000000000000", 15 } };
+	char body[1024], projects[32];
+	struct ear own, all;
+
+	setup_with(0, 0);
+	write_record(record_collection_create, "", NULL,
+		"{\"name\":\"projects\",\"type\":\"base\",\"fields\":[{\"name\":\"secret\","
+		"\"type\":\"bool\"},{\"name\":\"owner\",\"type\":\"text\"}]}");
+	memcpy(projects, fix.id, sizeof projects);
+	(void)snprintf(body, sizeof body,
+		"{\"name\":\"tasks\",\"type\":\"base\",\"listRule\":\"project.owner = "
+		"@request.auth.id\",\"viewRule\":\"project.secret != true\",\"fields\":[{\"name\":"
+		"\"title\",\"type\":\"text\"},{\"name\":\"project\",\"type\":\"relation\","
+		"\"collectionId\":\"%s\",\"cascadeDelete\":true,\"maxSelect\":1}]}",
+		projects);
+	write_record(record_collection_create, "", NULL, body);
+	write_record(record_create, "projects", NULL,
+		"{\"id\":\"project00000001\",\"secret\":true,\"owner\":\"ada000000000000\"}");
+	write_record(record_create, "tasks", NULL,
+		"{\"id\":\"task00000000001\",\"title\":\"hush\",\"project\":\"project00000001\"}");
+	join(&own);
+	join(&all);
+	CU_ASSERT_EQUAL(subscribe_as(&own, ada, "[\"tasks/*\"]"), LIVE_SUBSCRIBED);
+	CU_ASSERT_EQUAL(subscribe_as(&all, guest, "[\"tasks/task00000000001\",\"tasks/*\"]"),
+		LIVE_SUBSCRIBED);
+	/* Its project goes with it, and before anybody is told. */
+	write_record(record_delete, "projects", "project00000001", NULL);
+	settle();
+	CU_ASSERT_EQUAL(times(&own, "\"action\":\"delete\""), 1);
+	CU_ASSERT_EQUAL(times(&own, "\"title\":\"hush\""), 1);
+	CU_ASSERT_EQUAL(times(&all, "hush"), 0);
+	CU_ASSERT_EQUAL(times(&all, "TN_RESYNC"), 0);
+	leave(&own);
+	leave(&all);
+	teardown();
+}
+
 static void a_changed_collection_is_judged_by_its_new_rules(void)
 {
 	struct ear ear;
@@ -710,6 +752,7 @@ int main(void)
 		UNIT(those_who_may_see_it_hear_of_it),
 		UNIT(a_superuser_sees_what_is_hidden_and_his_filter_holds),
 		UNIT(a_guest_cannot_ask_for_hidden_fields),
+		UNIT(a_delete_is_judged_by_what_was_true_before_it),
 		UNIT(a_changed_collection_is_judged_by_its_new_rules),
 		UNIT(who_comes_back_hears_what_he_missed),
 		UNIT(a_place_that_is_not_known_is_told_to_read_anew),

@@ -1,6 +1,7 @@
 #include "executor.h"
 #include "migrate.h"
 #include "tenant.h"
+#include "tenant_web.h"
 #include "unit.h"
 
 #include <dirent.h>
@@ -255,9 +256,75 @@ static void everything_closes(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+static enum tenant_outcome set_web(struct tenant *tenant, const char *hosts, const char *origins)
+{
+	struct tenant_request request = { .done = created, .loop = loop };
+
+	tenant_set_web(tenant, bytes_of(hosts), bytes_of(origins), &request);
+	CU_ASSERT_EQUAL(loop_run(loop, NULL), 0);
+	return request.outcome;
+}
+
+static void a_host_name_is_one_tenants_alone(void)
+{
+	struct tenant_catalogue *catalogue = setup(8);
+
+	(void)create(catalogue, "web-one");
+	(void)create(catalogue, "web-two");
+	struct tenant *one = tenant_find(catalogue, BYTES("web-one"));
+	struct tenant *two = tenant_find(catalogue, BYTES("web-two"));
+	CU_ASSERT_PTR_NULL(tenant_find_host(catalogue, BYTES("a.test")));
+	CU_ASSERT_EQUAL(set_web(one, "a.test b.test", "https://x.test"), TENANT_OK);
+	CU_ASSERT_PTR_EQUAL(tenant_find_host(catalogue, BYTES("A.Test:8090")), one);
+	CU_ASSERT_PTR_EQUAL(tenant_find_host(catalogue, BYTES("b.test.")), one);
+	CU_ASSERT_PTR_NULL(tenant_find_host(catalogue, BYTES("c.test")));
+	CU_ASSERT_EQUAL(set_web(two, "c.test b.test", ""), TENANT_EXISTS);
+	CU_ASSERT_PTR_NULL(tenant_find_host(catalogue, BYTES("c.test")));
+	/* What the refused request claimed is free again, and so is what is given up. */
+	CU_ASSERT_EQUAL(set_web(one, "a.test c.test", ""), TENANT_OK);
+	CU_ASSERT_PTR_NULL(tenant_find_host(catalogue, BYTES("b.test")));
+	CU_ASSERT_EQUAL(set_web(two, "b.test", "http://127.0.0.1:5173 https://y.test"), TENANT_OK);
+	CU_ASSERT_EQUAL(tenant_web(two)->n_origins, 2);
+	tenant_catalogue_close(catalogue);
+	catalogue = setup(8);
+	two = tenant_find(catalogue, BYTES("web-two"));
+	CU_ASSERT_PTR_EQUAL(tenant_find_host(catalogue, BYTES("b.test")), two);
+	CU_ASSERT_EQUAL(tenant_web(two)->n_origins, 2);
+	CU_ASSERT_EQUAL(set_web(two, "", ""), TENANT_OK);
+	CU_ASSERT_PTR_NULL(tenant_find_host(catalogue, BYTES("b.test")));
+	tenant_catalogue_close(catalogue);
+}
+
+static void host_names_and_origins_follow_their_rules(void)
+{
+	static const char *const hosts[] = { "a.test", "a-b.c", "xn--bcher-kva.example", "app1",
+		"9to5.example" };
+	static const char *const no_hosts[] = { "", "localhost", "127.0.0.1", "[::1]", "A.test",
+		"a..b", "-a.test", "a-.test", "a.test:80", "a b", "a/b", "*", "a.12", "é.test" };
+	static const char *const origins[] = { "https://a.test", "http://localhost:5173",
+		"http://127.0.0.1:8080", "http://[::1]:3000" };
+	static const char *const no_origins[] = { "", "a.test", "https://", "https://a.test/",
+		"ftp://a.test", "null", "*", "https://*.a.test",
+		"https://a.test:", "https://u@a.test" };
+
+	for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
+		CU_ASSERT(tenant_host_is_valid(bytes_of(hosts[i])));
+	for (size_t i = 0; i < sizeof no_hosts / sizeof no_hosts[0]; i++)
+		CU_ASSERT(!tenant_host_is_valid(bytes_of(no_hosts[i])));
+	for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++)
+		CU_ASSERT(tenant_origin_is_valid(bytes_of(origins[i])));
+	for (size_t i = 0; i < sizeof no_origins / sizeof no_origins[0]; i++) {
+		if (tenant_origin_is_valid(bytes_of(no_origins[i])))
+			printf("origin %s\n", no_origins[i]);
+		CU_ASSERT(!tenant_origin_is_valid(bytes_of(no_origins[i])));
+	}
+}
+
 static const struct unit_test tests[] = {
 	UNIT(names_follow_the_rule),
 	UNIT(a_tenant_is_found_after_a_restart),
+	UNIT(a_host_name_is_one_tenants_alone),
+	UNIT(host_names_and_origins_follow_their_rules),
 	UNIT(of_two_that_are_made_at_once_one_stays),
 	UNIT(a_database_in_use_is_never_closed),
 	UNIT(a_lost_database_is_not_replaced),

@@ -88,6 +88,13 @@ static struct bytes put(struct live_event *event, size_t *at, struct bytes text)
 	return copy;
 }
 
+void event_free(struct live_event *event)
+{
+	if (event)
+		store_hold_unref(event->before);
+	free(event);
+}
+
 static struct live_event *event_new(const struct record_event *from)
 {
 	struct bytes row = from->action == RECORD_DELETE ? from->old : from->record;
@@ -100,6 +107,8 @@ static struct live_event *event_new(const struct record_event *from)
 		.action = from->action,
 		.is_bare = row.n == 0,
 		.n_bytes = sizeof *event + n };
+	if (from->before)
+		event->before = store_hold_ref(from->before);
 	event->collection_id = put(event, &at, from->collection_id);
 	event->collection_name = put(event, &at, from->collection_name);
 	event->record_id = put(event, &at, from->id);
@@ -151,7 +160,7 @@ static void committed(
 		bool must_wake = schedule(hub);
 		pthread_mutex_unlock(&hub->lock);
 		if (!fits)
-			free(event);
+			event_free(event);
 		if (must_wake)
 			loop_post(hub->home->loop, &hub->wake);
 	}
@@ -419,7 +428,9 @@ void hub_free(struct live_hub *hub)
 	struct live_input *input;
 
 	while ((input = take(hub)))
-		if (input->kind == INPUT_EVENT || input->kind == INPUT_FORGET)
+		if (input->kind == INPUT_EVENT)
+			event_free((struct live_event *)input);
+		else if (input->kind == INPUT_FORGET)
 			free(input);
 		else if (input->kind == INPUT_JOIN)
 			registry_join(hub,

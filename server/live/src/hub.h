@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "live.h"
 #include "store.h"
+#include "store_hold.h"
 #include "table.h"
 
 #define LANES_MAX        16
@@ -69,6 +70,7 @@ struct live_event {
 	bool is_bare; /* its JSON was left out */
 	struct bytes collection_id, collection_name, record_id, row;
 	size_t n_bytes;
+	struct store_hold *before; /* of a delete, until it is judged */
 	char data[];
 };
 
@@ -251,6 +253,8 @@ void authority_recheck(struct live_hub *hub, bool is_due);
 void judge_event(struct live_hub *hub, struct live_event *event);
 /* What the client has missed since its last connection; called when its topics were first set. */
 void judge_replay(struct live_hub *hub, struct live_client *client);
+
+void event_free(struct live_event *event);
 
 /* ---- ring.c: in a round ---- */
 /* Takes the event over. */

@@ -54,6 +54,8 @@ static struct record_sight sight_of(
 		.collection_id = event->collection_id,
 		.row = event->row,
 		.is_by_id = is_by_id,
+		.is_gone = event->action == RECORD_DELETE,
+		.before = event->before ? store_hold_conn(event->before) : NULL,
 		.viewer = group->viewer->as,
 		.viewer_row = bytes_buf_view(&group->viewer->row),
 		.query = options->query,

@@ -16,23 +16,26 @@ static void drop_first(struct live_hub *hub)
 	hub->ring_bytes -= event->n_bytes;
 	hub->ring_first = (hub->ring_first + 1) & (RING_EVENTS - 1);
 	hub->ring_n--;
-	free(event);
+	event_free(event);
 }
 
 void ring_add(struct live_hub *hub, struct live_event *event)
 {
+	/* No snapshot is held for those who may come back. */
+	store_hold_unref(event->before);
+	event->before = NULL;
 	/* Of what cannot be told again a later client must not be told the half. */
 	if (event->is_bare || event->n_bytes > RING_BYTES_MAX) {
 		ring_clear(hub);
 		hub->ring_base = event->id;
-		free(event);
+		event_free(event);
 		return;
 	}
 	if (!hub->ring)
 		hub->ring = calloc(RING_EVENTS, sizeof *hub->ring);
 	if (!hub->ring) {
 		hub->ring_base = event->id;
-		free(event);
+		event_free(event);
 		return;
 	}
 	while (hub->ring_n == RING_EVENTS ||

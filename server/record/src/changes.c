@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store_hold.h"
 #include "work.h"
 
 #define NOTES_MAX 32768 /* of one write: what a cascading delete may take with it, and some */
@@ -29,12 +30,14 @@ struct changes {
 	size_t n, max;
 	struct bytes_buf text;
 	bool is_full;
+	struct store_hold *before; /* the write */
 };
 
 void changes_free(struct changes *changes)
 {
 	if (!changes)
 		return;
+	store_hold_unref(changes->before);
 	bytes_buf_fini(&changes->text);
 	free(changes->notes);
 	free(changes);
@@ -45,6 +48,8 @@ void changes_forget(struct record_work *work)
 	struct changes *changes = work->changes;
 	if (!changes)
 		return;
+	store_hold_unref(changes->before);
+	changes->before = NULL;
 	changes->n = 0;
 	changes->is_full = false;
 	bytes_buf_clear(&changes->text);
@@ -131,6 +136,12 @@ enum store_outcome changes_begin(struct record_work *work, struct store_conn *co
 		return no_memory(work);
 	if (wanted != RECORD_WANT_RECORDS || action == RECORD_CREATE)
 		return STORE_OK;
+	/* Whoever is told asks the rules after the commit; what they look at may have gone with
+	 * the row. One hold serves all deletes of a write: they have one beginning. */
+	if (action == RECORD_DELETE && !changes->before &&
+		(collection->rules[RULE_LIST].sql.has_subquery ||
+			collection->rules[RULE_VIEW].sql.has_subquery))
+		changes->before = store_hold_new(book->store);
 	struct place old = { 0 };
 	enum store_outcome outcome = keep_row(work, conn, collection, note->id, &old);
 	changes->notes[*ret].old = old;
@@ -168,7 +179,8 @@ void changes_tell(struct record_work *work)
 			.collection_name = note->collection->name,
 			.id = text_at(changes, note->id),
 			.record = text_at(changes, note->record),
-			.old = text_at(changes, note->old) };
+			.old = text_at(changes, note->old),
+			.before = note->action == RECORD_DELETE ? changes->before : NULL };
 		if (!list)
 			book->events->committed(book->events->context, book->tenant, event, 1);
 	}

@@ -250,13 +250,16 @@ static enum record_verdict run_judge(const struct record_sight *sight, const str
 	enum expr_verdict at_hand = judge_at_hand(sight, in, rule, filter);
 	if (at_hand != EXPR_NEEDS_SQL)
 		return at_hand == EXPR_TRUE ? RECORD_MAY_SEE : RECORD_MAY_NOT;
+	struct store_conn *conn = sight->is_gone && sight->before ? sight->before : sight->conn;
+	if (sight->is_gone && !sight->before && rule->has_subquery)
+		return RECORD_UNJUDGED;
 	struct bytes table = table_of(in);
 	if (!table.p)
 		return RECORD_UNJUDGED;
 	struct bytes sql = arena_printf(sight->arena, "SELECT 1 FROM %.*s WHERE (%.*s) AND (%.*s)",
 		(int)table.n, table.p, (int)rule->sql.n, rule->sql.p, (int)filter->sql.n,
 		filter->sql.p);
-	if (!sql.p || store_prepare(sight->conn, sql, &stmt) != STORE_OK)
+	if (!sql.p || store_prepare(conn, sql, &stmt) != STORE_OK)
 		return RECORD_UNJUDGED;
 	store_bind_text(stmt, 1, sight->row);
 	if (!expr_bind(rule, &in->work.environment, stmt) ||

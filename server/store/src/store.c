@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "holds.h"
 #include "readers.h"
 
 #define BATCH_MAX       256     /* jobs of one transaction: bounds the wait of the first */
@@ -42,6 +43,7 @@ struct store {
 	struct store_conn *writer; /* only inside run_batch, and at open and close */
 
 	struct readers readers;
+	struct holds *holds;
 
 	struct loop_reader *loop_readers; /* n_loops of them */
 	unsigned n_loops;
@@ -367,7 +369,9 @@ int store_open(const struct store_config *config, struct executor *executor, str
 	if (readers_init(&store->readers, store->path, &store->limits,
 		    config->n_readers ? config->n_readers : 1, err) < 0)
 		return -1;
-	if (!store->path || !store->loop_readers)
+	if (store->path)
+		store->holds = holds_new(store->path, &store->limits);
+	if (!store->path || !store->loop_readers || !store->holds)
 		return ERR_SET(err, ERR_NOMEM, "no memory for a store");
 	for (unsigned i = 0; i < store->n_loops; i++)
 		pthread_mutex_init(&store->loop_readers[i].lock, NULL);
@@ -396,12 +400,18 @@ void store_close(struct store *store)
 		pthread_mutex_destroy(&store->loop_readers[i].lock);
 	}
 	readers_fini(&store->readers);
+	holds_close(store->holds);
 	if (store->writer)
 		conn_checkpoint(store->writer, true);
 	conn_close(store->writer);
 	free(store->loop_readers);
 	free(store->path);
 	free(store);
+}
+
+struct holds *store_holds(struct store *store)
+{
+	return store->holds;
 }
 
 void store_stats(const struct store *store, struct store_stats *ret)

@@ -96,7 +96,7 @@ static struct bytes without_port(struct bytes host)
 
 	while (at > 0 && host.p[at - 1] >= '0' && host.p[at - 1] <= '9')
 		at--;
-	if (at > 0 && host.p[at - 1] == ':')
+	if (at > 0 && at < host.n && host.p[at - 1] == ':')
 		host.n = at - 1;
 	return host;
 }

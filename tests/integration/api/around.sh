@@ -118,8 +118,8 @@ get /assets/none.js -H "$HOST"
 is "a file that is not there is not there" 404 "$STATUS"
 for path in /link.txt /up/outside.txt /.git/config '/%2e%2e/outside.txt' '/..%2foutside.txt' /../outside.txt '/assets/..%5c..%5coutside.txt' /index.html%00.js //etc/passwd /assets//app.js; do
 	get "$path" -H "$HOST"
-	hasnt "$path shows nothing from elsewhere" outside "$ANSWER"
-	hasnt "and nothing hidden" hidden "$ANSWER"
+	lacks "$path shows nothing from elsewhere" outside "$ANSWER"
+	lacks "and nothing hidden" hidden "$ANSWER"
 done
 get /api/nothing -H "$HOST"
 is "below /api/ there are no files" 404 "$STATUS"

@@ -125,37 +125,37 @@ NOTE=$(member id)
 mark 1 guest ada bob root
 has "the owner hears of her note" '"action":"create","record":{"collectionId"' "$(heard ada)"
 has "with what is in it" '"title":"for ada"' "$(heard ada)"
-hasnt "but for what is hidden" hush "$(heard ada)"
-hasnt "bob hears nothing of it" "for ada" "$(heard bob)"
-hasnt "nor does a guest" "for ada" "$(heard guest)"
+lacks "but for what is hidden" hush "$(heard ada)"
+lacks "bob hears nothing of it" "for ada" "$(heard bob)"
+lacks "nor does a guest" "for ada" "$(heard guest)"
 has "a superuser does, with the fields he asked for" "data:{\"action\":\"create\",\"record\":{\"id\":\"$NOTE\",\"secret\":\"hush\"}}" "$(heard root)"
 ask PATCH /t/shop/api/collections/notes/records/$NOTE '{"n":3}'
 ask POST /t/shop/api/collections/links/records "{\"name\":\"a link\",\"note\":\"$NOTE\"}"
 LINK=$(member id)
 mark 2 guest ada bob root
 has "an update is one" '"action":"update"' "$(heard ada)"
-hasnt "of which a filter keeps its owner free" '"action":"update"' "$(heard root)"
+lacks "of which a filter keeps its owner free" '"action":"update"' "$(heard root)"
 has "the owner gets a relation expanded" '"expand":{"note":{' "$(heard ada)"
 has "a guest hears of the link" '"name":"a link"' "$(heard guest)"
-hasnt "but is shown nothing through it" "for ada" "$(heard guest)"
+lacks "but is shown nothing through it" "for ada" "$(heard guest)"
 ask DELETE /t/shop/api/collections/notes/records/$NOTE
 is "the note goes" 204 "$STATUS"
 mark 3 guest ada bob root
 has "its owner hears of that" '"action":"delete"' "$(grep -F "$NOTE" "$WORK/ada")"
-hasnt "bob does not" "$NOTE" "$(heard bob)"
+lacks "bob does not" "$NOTE" "$(heard bob)"
 is "a guest hears of it only as the link's value" 0 "$(grep -F "$NOTE" "$WORK/guest" | grep -cv links || true)"
 has "the link has lost it" '"note":""' "$(grep -F "$LINK" "$WORK/guest" | tail -n 1)"
 ask POST /t/shop/api/collections/notes/records "{\"title\":\"for bob\",\"owner\":\"$BOB\"}"
 mark 4 ada bob
 is "each of three names of a collection is told" 3 "$(grep -c 'for bob' "$WORK/bob")"
 has "under the name that was asked for" "event:$NOTES/*" "$(heard bob)"
-hasnt "ada hears nothing of it" "for bob" "$(heard ada)"
-hasnt "the neighbour has heard of nothing at all" "event:notes" "$(heard eve)"
+lacks "ada hears nothing of it" "for bob" "$(heard ada)"
+lacks "the neighbour has heard of nothing at all" "event:notes" "$(heard eve)"
 is "not even of marks" 0 "$(grep -c mark- "$WORK/eve" || true)"
 ask PATCH /t/shop/api/collections/users/records/$ADA '{"emailVisibility":false}' "$SHOP"
 mark 5 ada bob
 has "her own record is told to her with its address" '"email":"ada@shop.test"' "$(heard ada)"
-hasnt "and to nobody with a secret" tokenKey "$(heard ada)"
+lacks "and to nobody with a secret" tokenKey "$(heard ada)"
 
 # ---- a rule changes while they listen ----
 ask PATCH /t/shop/api/collections/notes '{"listRule":""}' "$SHOP"
@@ -166,7 +166,7 @@ has "a guest hears of what follows" "open to all" "$(heard guest)"
 ask PATCH /t/shop/api/collections/notes '{"listRule":null}' "$SHOP"
 ask POST /t/shop/api/collections/notes/records '{"title":"closed again"}'
 mark 7 guest bob root
-hasnt "and of nothing once it is closed" "closed again" "$(heard guest)"
+lacks "and of nothing once it is closed" "closed again" "$(heard guest)"
 
 # ---- coming back ----
 LAST=$(sed -n 's/^id://p' "$WORK/guest" | tail -n 1)
@@ -177,8 +177,8 @@ listen again shop "Last-Event-ID: $LAST"
 subscribe shop "$CLIENT" '' 'marks/*' 'notes/*'
 wait_for again 'missed two'
 is "who comes back hears what he missed, once" 2 "$(grep -c '"name":"missed' "$WORK/again")"
-hasnt "but nothing that he might not see" 'not yours' "$(heard again)"
-hasnt "and nothing that he had heard" '"mark-7"' "$(heard again)"
+lacks "but nothing that he might not see" 'not yours' "$(heard again)"
+lacks "and nothing that he had heard" '"mark-7"' "$(heard again)"
 listen lost shop "Last-Event-ID: 0123456789abcdef"
 subscribe shop "$CLIENT" '' 'marks/*'
 wait_for lost TN_RESYNC
