@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILE_MAX     (64u << 20)
+#define FILE_MAX     (8u << 20) /* held in memory while it is sent */
 #define PATH_BYTES   1024
 #define SEGMENTS_MAX 32
 
@@ -278,7 +278,7 @@ static void deliver(struct loop_message *message)
 			request_refuse(request, API_NOT_FOUND);
 		else
 			request_refuse_later(request, API_BUSY,
-				call->status == 413 ? "The file is larger than 64 MiB." : NULL, 5);
+				call->status == 413 ? "The file is larger than 8 MiB." : NULL, 5);
 		return;
 	}
 	bool is_same = is_unchanged(request, call->etag);
