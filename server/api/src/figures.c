@@ -267,6 +267,24 @@ static void expose_stores(struct api *api, struct loop *loop, struct bytes_buf *
 		(double)sum.sum.commit_ns_total / 1e9, sum.sum.write_queue);
 }
 
+static void expose_listeners(const struct live *live, struct bytes_buf *out)
+{
+	struct live_stats stats;
+
+	live_stats(live, &stats);
+	(void)bytes_buf_appendf(out,
+		"# HELP tenon_realtime_clients Clients that listen.\n"
+		"# TYPE tenon_realtime_clients gauge\ntenon_realtime_clients %u\n"
+		"# HELP tenon_realtime_events_total Rows written that somebody might hear of.\n"
+		"# TYPE tenon_realtime_events_total counter\ntenon_realtime_events_total %llu\n"
+		"# HELP tenon_realtime_sent_total Events sent to clients.\n"
+		"# TYPE tenon_realtime_sent_total counter\ntenon_realtime_sent_total %llu\n"
+		"# HELP tenon_realtime_resyncs_total Clients told to read anew.\n"
+		"# TYPE tenon_realtime_resyncs_total counter\ntenon_realtime_resyncs_total %llu\n",
+		stats.n_clients, (unsigned long long)stats.n_events,
+		(unsigned long long)stats.n_sent, (unsigned long long)stats.n_resyncs);
+}
+
 void metrics_get(void *context)
 {
 	struct api_request *request = context;
@@ -287,6 +305,7 @@ void metrics_get(void *context)
 	expose_audit(request->api, &out);
 	expose_workers(request->api, &out);
 	expose_stores(request->api, request_loop(request), &out);
+	expose_listeners(request->api->config.live, &out);
 	static const struct http_header headers[] = {
 		{ { "Content-Type", 12 }, { "text/plain; version=0.0.4; charset=utf-8", 40 } },
 	};

@@ -11,7 +11,6 @@
 #include "tenant_web.h"
 #include "text_url.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -23,7 +22,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILE_MAX     (8u << 20) /* held in memory while it is sent */
 #define PATH_BYTES   1024
 #define SEGMENTS_MAX 32
 
@@ -37,8 +35,8 @@ struct static_call {
 	bool is_page; /* nothing says that a file is meant: index.html stands in */
 
 	/* what was found */
-	int status; /* 200, 404, 413, 500 */
-	struct bytes_buf body;
+	bool is_found;
+	struct http_file file;
 	const char *encoding; /* of a compressed twin, or NULL */
 	bool has_twins;
 	char etag[64];
@@ -182,24 +180,6 @@ static int open_twin(struct static_call *call, int folder, const char *path, con
 	return -1;
 }
 
-static bool read_whole(int fd, uint64_t size, struct bytes_buf *out)
-{
-	bytes_buf_init(out, FILE_MAX);
-	if (size == 0)
-		return true;
-	if (!bytes_buf_reserve(out, size))
-		return false;
-	while (out->n < size) {
-		ssize_t n = read(fd, out->p + out->n, size - out->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n == 0; /* it became shorter meanwhile */
-		out->n += (size_t)n;
-	}
-	return true;
-}
-
 /* False when there is no such file. */
 static bool find_file(struct static_call *call, int folder, const char *path)
 {
@@ -223,12 +203,10 @@ static bool find_file(struct static_call *call, int folder, const char *path)
 			(unsigned long long)plain.st_mtim.tv_nsec,
 		(unsigned long long)plain.st_size, call->encoding ? "-" : "",
 		call->encoding ? call->encoding : "");
-	call->status = 200;
-	if ((uint64_t)plain.st_size > FILE_MAX)
-		call->status = 413;
-	else if (!read_whole(fd, (uint64_t)plain.st_size, &call->body))
-		call->status = 503;
-	(void)close(fd);
+	call->is_found = true;
+	call->file = (struct http_file){ .fd = fd, .n_bytes = (uint64_t)plain.st_size };
+	/* It is sent from the loop, which does not wait for a disk. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
 	return true;
 }
 
@@ -241,7 +219,6 @@ static void run(struct executor_job *job)
 	char index[PATH_BYTES + 16];
 	int folder = open(call->folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-	call->status = 404;
 	if (folder >= 0) {
 		(void)snprintf(index, sizeof index, "%s%sindex.html", call->path,
 			call->path[0] ? "/" : "");
@@ -272,13 +249,8 @@ static void deliver(struct loop_message *message)
 	struct http_header headers[8];
 	size_t n = 0;
 
-	if (call->status != 200) {
-		bytes_buf_fini(&call->body);
-		if (call->status == 404)
-			request_refuse(request, API_NOT_FOUND);
-		else
-			request_refuse_later(request, API_BUSY,
-				call->status == 413 ? "The file is larger than 8 MiB." : NULL, 5);
+	if (!call->is_found) {
+		request_refuse(request, API_NOT_FOUND);
 		return;
 	}
 	bool is_same = is_unchanged(request, call->etag);
@@ -294,12 +266,12 @@ static void deliver(struct loop_message *message)
 		headers[n++] =
 			(struct http_header){ BYTES("Content-Encoding"), bytes_of(call->encoding) };
 	if (is_same)
-		bytes_buf_fini(&call->body);
+		(void)close(call->file.fd);
 	const struct http_answer answer = { .status = is_same ? 304 : 200,
 		.headers = headers,
 		.n_headers = n,
-		.body = is_same ? (struct bytes){ 0 } : bytes_buf_view(&call->body),
-		.body_kind = call->body.p ? HTTP_BODY_FREE : HTTP_BODY_COPY };
+		.body_kind = is_same ? HTTP_BODY_COPY : HTTP_BODY_FILE,
+		.body_file = is_same ? (struct http_file){ 0 } : call->file };
 	request_answer(request, &answer);
 }
 

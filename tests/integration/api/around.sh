@@ -93,6 +93,8 @@ echo '<h1>the app</h1>' >"$PUBLIC/index.html"
 echo 'let plain = 1' >"$PUBLIC/assets/app.js"
 echo 'let squeezed = 1' | gzip >"$PUBLIC/assets/app.js.gz"
 echo 'brotli, in truth' >"$PUBLIC/assets/app.js.br"
+head -c 20000000 /dev/urandom >"$PUBLIC/large.bin"
+: >"$PUBLIC/empty.txt"
 echo 'hidden' >"$PUBLIC/.git/config"
 echo 'outside' >"$PUBLIC/../outside.txt"
 ln -s ../outside.txt "$PUBLIC/link.txt"
@@ -114,6 +116,9 @@ get /assets/app.js -H "$HOST" -H 'Accept-Encoding: gzip, br'
 is "who takes brotli gets that" "br brotli, in truth" "$(header Content-Encoding) $ANSWER"
 get /assets/app.js -H "$HOST" -H 'Accept-Encoding: br;q=0, gzip;q=0'
 is "who refuses both gets neither" " let plain = 1" "$(header Content-Encoding) $ANSWER"
+get /empty.txt -H "$HOST"
+is "an empty file is one" "200 0" "$STATUS $(header Content-Length)"
+is "a large one is sent whole" "$(sha256sum <"$PUBLIC/large.bin")" "$(curl -sS -H "$HOST" "$BASE/large.bin" | sha256sum)"
 get /assets/none.js -H "$HOST"
 is "a file that is not there is not there" 404 "$STATUS"
 for path in /link.txt /up/outside.txt /.git/config '/%2e%2e/outside.txt' '/..%2foutside.txt' /../outside.txt '/assets/..%5c..%5coutside.txt' /index.html%00.js //etc/passwd /assets//app.js; do
