@@ -30,7 +30,8 @@ static bool is_there(const struct flaws *flaws, const char *member, long index, 
 	return false;
 }
 
-static struct bytes format_text(struct arena *arena, const char *format, va_list args)
+static __attribute__((format(printf, 2, 0))) struct bytes format_text(
+	struct arena *arena, const char *format, va_list args)
 {
 	char text[MESSAGE_MAX];
 	(void)vsnprintf(text, sizeof(text), format, args);
