@@ -78,7 +78,7 @@ static void set_up(void)
 	char folder[] = "/tmp/tenon-fuzz-query-XXXXXX", path[64];
 	struct err err = { 0 };
 	struct record_boot boot = { 0 };
-	struct executor_config lanes = { { 1, 1, 1 }, { 8, 8, 8 } };
+	struct executor_config lanes = { { 1, 1, 1, 1 }, { 8, 8, 8, 8 } };
 	struct store_config config = { .path = path,
 		.n_loops = 1,
 		.n_readers = 1,
@@ -130,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct record_pair pairs[PAIRS_MAX];
+	struct record_pair pairs[PAIRS_MAX + 1]; /* the last is for the walk to look behind */
 	struct text_url_query query;
 	size_t n = 0;
 	if (!book)

@@ -104,8 +104,9 @@ static enum top_result keep(struct top *top, struct entry *entry, const struct e
 	entry->n_room = n_room;
 	for (size_t i = 0; i < top->sort->n_keys; i++) {
 		struct bytes *value = &entry->keys[i].text;
-		if (value->n)
-			memcpy(text, value->p, value->n);
+		if (value->n == 0)
+			continue; /* there may be no room at all */
+		memcpy(text, value->p, value->n);
 		value->p = text;
 		text += value->n;
 	}
