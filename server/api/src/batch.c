@@ -15,6 +15,8 @@
 #include "text_json_reader.h"
 #include "text_url.h"
 
+#include "clock.h"
+
 #include <string.h>
 
 #define HEADERS_MAX 20 /* of one request of a batch */
@@ -178,18 +180,12 @@ bool batch_take_item(struct bytes json, const struct record_call *outer, struct 
 }
 
 /* How many elements "requests" has; the array in *ret. False having answered. */
-static bool count_requests(
-	struct api_request *request, struct bytes json, struct bytes *ret, size_t *ret_n)
+static bool count_requests(struct api_request *request, struct bytes json, size_t max,
+	struct bytes *ret, size_t *ret_n)
 {
 	struct text_json_reader reader;
-	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
-	size_t n = 0, max = (size_t)settings->batch.max_requests;
+	size_t n = 0;
 
-	if (!settings->batch.enabled) {
-		request_refuse_with(request, API_FORBIDDEN, "Batch requests are not allowed.",
-			(struct bytes){ 0 });
-		return false;
-	}
 	if (text_json_find(json, BYTES(""), ret) != TEXT_JSON_FOUND || ret->p[0] != '{') {
 		request_refuse_with(request, API_BAD_REQUEST,
 			"Failed to read the submitted batch data.", (struct bytes){ 0 });
@@ -255,6 +251,23 @@ static struct bytes name_targets(struct api_request *request, const struct recor
 	return (struct bytes){ arena_copy(request->arena, bytes_buf_view(&out)), out.n };
 }
 
+/* What the tenant's settings say. False having answered. */
+static bool is_allowed(struct api_request *request, const struct settings *settings, size_t n_bytes)
+{
+	uint64_t max = (uint64_t)settings->batch.max_body_bytes;
+
+	if (!settings->batch.enabled) {
+		request_refuse_with(request, API_FORBIDDEN, "Batch requests are not allowed.",
+			(struct bytes){ 0 });
+		return false;
+	}
+	if (max > 0 && n_bytes > max) {
+		request_refuse(request, API_TOO_LARGE);
+		return false;
+	}
+	return true;
+}
+
 struct writes *batch_read(struct api_request *request, struct bytes json)
 {
 	struct text_json_reader reader;
@@ -262,13 +275,17 @@ struct writes *batch_read(struct api_request *request, struct bytes json)
 	struct bytes list;
 	size_t n;
 
+	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
 	request->object = BYTES("batch");
-	if (!count_requests(request, json, &list, &n))
+	if (!is_allowed(request, settings, http_body(request->http).n) ||
+		!count_requests(request, json, (size_t)settings->batch.max_requests, &list, &n))
 		return NULL;
 	struct writes *writes = writes_begin(request, n, &batch, &outer);
 	if (!writes)
 		return NULL;
 	struct arena *arena = record_group_arena(writes->group);
+	writes->group->deadline_ns =
+		clock_mono_ns() + (uint64_t)settings->batch.timeout_s * CLOCK_NS_PER_S;
 	writes_open_array(&reader, list);
 	for (size_t i = 0; i < n; i++) {
 		struct bytes element = writes_next_element(&reader);

@@ -6,8 +6,9 @@
 
 #include "writes.h"
 
-/* Reads {"requests":[...]}, a checked document that lives as long as the request. The caller may
- * hang files on the items, and calls writes_run. Returns NULL having answered. */
+/* Within the limits of the tenant's settings. Reads {"requests":[...]}, a checked document that
+ * lives as long as the request. The caller may hang files on the items, and calls writes_run.
+ * Returns NULL having answered. */
 struct writes *batch_read(struct api_request *request, struct bytes json);
 
 /* One element of "requests": what it writes, into item. outer has the headers of the batch itself.

@@ -133,7 +133,8 @@ static void on_open(struct tenant_use *use, bool is_open)
 		return;
 	}
 	request->is_using = true;
-	request->book = tenant_hung(request->tenant);
+	request->house = tenant_hung(request->tenant);
+	request->book = request->house->book;
 	struct import_call *call = new_call(request);
 	if (!call)
 		return;

@@ -126,22 +126,27 @@ static const struct settings_limit *find_label(const struct api_request *request
 	return NULL;
 }
 
-static const struct settings_limit *find_act(
-	const struct api_request *request, const struct settings *settings)
+static const struct settings_limit *find_act_on(const struct api_request *request,
+	const struct settings *settings, const struct act *act, struct bytes collection)
 {
-	const struct act *act = act_of(request->match.route);
 	const struct settings_limit *rule = NULL;
 	char name[RECORD_NAME_BYTES];
 
-	if (!act)
-		return NULL;
-	record_collection_name(request->book, request_param(request, 0), name);
+	record_collection_name(request->book, collection, name);
 	const struct bytes names[] = { bytes_of(name), BYTES("*") };
 	const char *const words[] = { act->name, act->group };
 	for (int w = 0; w < 2 && !rule; w++)
 		for (int n = 0; n < 2 && !rule; n++)
 			rule = find_label(request, settings, names[n], words[w]);
 	return rule;
+}
+
+static const struct settings_limit *find_act(
+	const struct api_request *request, const struct settings *settings)
+{
+	const struct act *act = act_of(request->match.route);
+
+	return act ? find_act_on(request, settings, act, request_param(request, 0)) : NULL;
 }
 
 static const struct settings_limit *find_path(
@@ -229,6 +234,30 @@ bool limits_allow_sign_in(struct api_request *request, struct bytes identity)
 	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
 	const struct settings_limit *rule = find_act(request, settings);
 	return !rule || take(request, rule, request_address(request), identity, 1);
+}
+
+bool limits_allow_writes(struct api_request *request, const struct record_group *group)
+{
+	static const struct act of_kind[] = {
+		[RECORD_ITEM_CREATE] = { NULL, "create", NULL },
+		[RECORD_ITEM_UPDATE] = { NULL, "update", NULL },
+		[RECORD_ITEM_DELETE] = { NULL, "delete", NULL },
+		[RECORD_ITEM_UPSERT] = { NULL, "create", NULL },
+	};
+
+	if (request->identity.kind == AUTH_SUPERUSER)
+		return true;
+	DEFER(settings_unref) struct settings *settings = settings_ref(request->house->settings);
+	/* The request itself has been counted as one of its route's. */
+	for (size_t i = act_of(request->match.route) ? 1 : 0;
+		settings->limits.enabled && i < group->n_items; i++) {
+		const struct record_item *item = &group->items[i];
+		const struct settings_limit *rule =
+			find_act_on(request, settings, &of_kind[item->kind], item->call.collection);
+		if (rule && !take(request, rule, client_of(request), (struct bytes){ 0 }, 1))
+			return false;
+	}
+	return true;
 }
 
 bool limits_allow_letter(struct api_request *request, const char *kind, const char *record_id)

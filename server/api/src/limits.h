@@ -12,6 +12,7 @@
 #include "request.h"
 
 #include "auth_limit.h"
+#include "record_group.h"
 
 /* For settings_book_attach: works out which routes are limited at all. */
 void limits_on_settings(void *house, const struct settings *settings);
@@ -21,6 +22,8 @@ bool limits_allow(struct api_request *request);
 /* The same for a sign-in, now that the account is known by name: its bucket is its own for each
  * address, while limits_allow held the address to ten times as many. */
 bool limits_allow_sign_in(struct api_request *request, struct bytes identity);
+/* The same for each write that one request asks for. */
+bool limits_allow_writes(struct api_request *request, const struct record_group *group);
 /* Whether a letter of this kind may go to the account: one in two minutes. */
 bool limits_allow_letter(struct api_request *request, const char *kind, const char *record_id);
 

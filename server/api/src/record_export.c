@@ -294,7 +294,8 @@ static void on_database(struct tenant_use *use, bool is_open)
 		return;
 	}
 	request->is_using = true;
-	request->book = tenant_hung(use->tenant);
+	request->house = tenant_hung(use->tenant);
+	request->book = request->house->book;
 	/* The route's first parameter is the tenant; what follows is as in its own routes. */
 	memmove(request->match.params, request->match.params + 1,
 		(ROUTE_PARAMS_MAX - 1) * sizeof request->match.params[0]);

@@ -3,6 +3,7 @@
  */
 #include "writes.h"
 
+#include "limits.h"
 #include "records.h"
 
 #include "text_json_writer.h"
@@ -90,6 +91,12 @@ struct writes *writes_begin(struct api_request *request, size_t n_items,
 
 void writes_run(struct writes *writes, const struct record_once *once)
 {
+	struct record_group *group = writes->group;
+
+	if (!limits_allow_writes(writes->request, group)) {
+		record_group_free(group); /* writes may have gone with the answer */
+		return;
+	}
 	writes->request->context = writes;
 	writes->request->stop = stop;
 	writes->request->n_rows = writes->group->n_items;
@@ -156,7 +163,7 @@ void writes_refuse(struct writes *writes, const char *message, const char *list)
 
 	writes_refuse_item(
 		writes->request, message, list, group->failed, &group->items[group->failed].call);
-	writes_end(writes);
+	record_group_free(group); /* writes may have gone with the answer */
 }
 
 /* Adds the names that are not there yet. */

@@ -116,8 +116,6 @@ static enum store_outcome begin_run(struct record_work *work, struct store_conn 
 static enum store_outcome end_run(struct record_work *work, struct store_conn *conn)
 {
 	enum store_outcome outcome = row_answer(work, conn);
-	if (outcome == STORE_OK)
-		match_note(work);
 	return outcome == STORE_OK ? once_keep(work, work->call->once, conn, 200,
 					     bytes_buf_view(&work->call->answer))
 				   : outcome;
@@ -144,6 +142,7 @@ static void done_write(struct store_job *job)
 	if (work_answer_outcome(work))
 		return;
 	if (job->outcome == STORE_OK) {
+		match_note(work); /* here, where writes do not wait for the hash */
 		work_answer(work, 200, "");
 	} else if (job->outcome == STORE_CONFLICT) {
 		row_note_conflict(work);

@@ -56,6 +56,8 @@ ask POST /t/shop/api/collections '{"name":"books","type":"base","listRule":"","v
 is "a collection" 200 "$STATUS"
 ask POST /t/shop/api/collections '{"name":"secrets","type":"base","fields":[{"name":"title","type":"text"}]}' "$SHOP"
 R=/api/collections/books/records
+ask PATCH /t/shop/api/settings '{"rateLimits":{"enabled":false}}' "$SHOP"
+is "no limits, for now" 200 "$STATUS"
 
 # ---- batches ----
 ask POST /t/shop/api/batch "{\"requests\":[{\"method\":\"POST\",\"url\":\"$R?fields=id,title\",\"body\":{\"id\":\"book00000000001\",\"title\":\"one\",\"frob\":1}},{\"method\":\"PATCH\",\"url\":\"$R/book00000000001\",\"body\":{\"n+\":2}},{\"method\":\"put\",\"url\":\"$R\",\"body\":{\"id\":\"book00000000002\",\"title\":\"two\"}},{\"method\":\"PUT\",\"url\":\"$R\",\"body\":{\"id\":\"book00000000001\",\"n+\":5}},{\"method\":\"DELETE\",\"url\":\"$R/book00000000002\"}]}"
@@ -84,6 +86,14 @@ has "an empty one is refused" '"requests":{"code":"validation_required","message
 many=$(for n in $(seq 51); do printf ',{"method":"DELETE","url":"%s/x"}' $R; done)
 ask POST /t/shop/api/batch "{\"requests\":[${many:1}]}"
 has "so is one of more than 50" '"requests":{"code":"validation_length_too_long"' "$ANSWER"
+ask PATCH /t/shop/api/settings '{"batch":{"maxRequests":2}}' "$SHOP"
+two="{\"method\":\"DELETE\",\"url\":\"$R/x\"},{\"method\":\"DELETE\",\"url\":\"$R/x\"}"
+ask POST /t/shop/api/batch "{\"requests\":[$two,{\"method\":\"DELETE\",\"url\":\"$R/x\"}]}"
+has "or than the settings say" 'no more than 2' "$ANSWER"
+ask PATCH /t/shop/api/settings '{"batch":{"maxRequests":50,"enabled":false}}' "$SHOP"
+ask POST /t/shop/api/batch "{\"requests\":[$two]}"
+is "which can forbid them" "403 Batch requests are not allowed." "$STATUS $(member message)"
+ask PATCH /t/shop/api/settings '{"batch":{"enabled":true}}' "$SHOP"
 for body in '[]' '{"requests":{}}' '{"requests":[null]}' '{"requests":[[]]}' '{"requests":[{"method":1,"url":2}]}' '"x"' '{"requests":[{"method":"POST","url":"'$R'","headers":[],"body":{}}]}' '{"requests":[{"method":"POST","url":"'$R'","body":[1]}]}'; do
 	ask POST /t/shop/api/batch "$body"
 	is "a body that is none: $body" 400 "$STATUS"
@@ -177,6 +187,39 @@ is "what a change answers has the next tag" 200 "$STATUS"
 ask POST /t/shop/api/batch "{\"requests\":[{\"method\":\"PATCH\",\"url\":\"$R/book00000000001\",\"headers\":{\"If-Match\":\"\\\"x\\\"\"},\"body\":{\"n\":1}}]}"
 has "in a batch each request has its own" '"response":{"status":412' "$ANSWER"
 
+# ---- revisions and the trash ----
+ask PATCH /t/shop/api/collections/books '{"revisions":3,"softDelete":true}' "$SHOP"
+has "a collection keeps revisions and a trash" '"revisions":3,"softDelete":true' "$ANSWER"
+B=/t/shop$R/book00000000001
+ask PATCH $B '{"title":"uno"}'
+ask PATCH $B '{"title":"eins"}'
+ask GET $B/revisions '' "$SHOP"
+has "a record's revisions, the newest first" '{"items":[{"revision":2,' "$ANSWER"
+has "with what it was" '"title":"uno"' "$ANSWER"
+ask GET $B/revisions
+is "are for superusers" 401 "$STATUS"
+ask GET "/t/bank$R/book00000000001/revisions" '' "$SHOP"
+is "of this tenant" 401 "$STATUS"
+ask POST $B/revert '{"revision":1}' "$SHOP"
+is "a record is made again what it was" "200 one" "$STATUS $(member title)"
+ask POST $B/revert '{"revision":99}' "$SHOP"
+is "there is no revision 99" 404 "$STATUS"
+ask DELETE $B
+is "a deleted record" 204 "$STATUS"
+ask GET $B
+is "is gone" 404 "$STATUS"
+ask GET /t/shop$R/trash '' "$SHOP"
+has "into the trash" '"id":"book00000000001"' "$ANSWER"
+ask GET /t/shop$R/trash
+is "which is for superusers" 401 "$STATUS"
+ask POST /t/shop$R/trash/book00000000001/restore '' "$SHOP"
+is "it comes back" "200 one" "$STATUS $(member title)"
+ask DELETE $B
+ask DELETE /t/shop$R/trash/book00000000001 '' "$SHOP"
+is "or goes for good" 204 "$STATUS"
+ask POST /t/shop$R/trash/book00000000001/restore '' "$SHOP"
+is "and stays gone" 404 "$STATUS"
+
 # ---- imports ----
 I=/t/shop$R/import
 before=$(total books)
@@ -224,6 +267,14 @@ is "20,000 rows" $((before + 20004)) "$(total books)"
 is "and tells what is wrong" 1 "$(tenon import books "$WORK/many.csv" --tenant shop >/dev/null 2>"$WORK/why" || echo $?)"
 has "by line" 'line 2, title: Value must be unique.' "$(cat "$WORK/why")"
 is "an import without a file is wrong usage" 2 "$(tenon import books >/dev/null 2>&1 || echo $?)"
+
+# ---- limits ----
+ask PATCH /t/shop/api/settings '{"rateLimits":{"enabled":true,"rules":[{"label":"*:create","maxRequests":5,"duration":60,"audience":""}]}}' "$SHOP"
+ask POST /t/shop$R '[{"title":"l1"},{"title":"l2"},{"title":"l3"},{"title":"l4"}]'
+is "each record of an array counts" 200 "$STATUS"
+ask POST /t/shop/api/batch "{\"requests\":[{\"method\":\"POST\",\"url\":\"$R\",\"body\":{\"title\":\"l5\"}},{\"method\":\"POST\",\"url\":\"$R\",\"body\":{\"title\":\"l6\"}}]}"
+is "and each of a batch" 429 "$STATUS"
+ask PATCH /t/shop/api/settings '{"rateLimits":{"enabled":false}}' "$SHOP"
 
 # ---- a plugin that guards all three ----
 ask POST /t/shop/api/collections '{"name":"guarded","type":"base","listRule":"","viewRule":"","createRule":"","updateRule":"","deleteRule":"","fields":[{"name":"title","type":"text"},{"name":"locked","type":"bool"}]}' "$SHOP"
