@@ -162,7 +162,8 @@ static enum store_outcome remove_record(struct removal *removal,
 		return refuse(removal);
 	int note;
 	enum store_outcome outcome = touch(removal, RECORD_DELETE, collection, id, &note);
-	if (outcome == STORE_OK)
+	/* What lies in the trash keeps its files. */
+	if (outcome == STORE_OK && !collection->soft_delete)
 		outcome = files_delete(removal->work, removal->conn, collection, id);
 	if (outcome != STORE_OK)
 		return outcome;

@@ -220,7 +220,7 @@ static void done_restore(struct store_job *job)
 
 static void queue(struct record_work *work)
 {
-	work->job.committed = work->call->book->events ? write_committed : NULL;
+	work->job.committed = write_committed;
 	work->job.deadline_ns = 0; /* no interrupt in a shared batch */
 	store_write(work->call->book->store, &work->job);
 }
@@ -258,7 +258,10 @@ static enum store_outcome run_purge(struct store_job *job, struct store_conn *co
 	struct record_work *work = work_of(job);
 	int64_t n = 0;
 	work->refused_status = 0;
+	files_begin(work);
 	enum store_outcome outcome = forget_revisions(work, conn);
+	if (outcome == STORE_OK)
+		outcome = files_purge(work, conn);
 	if (outcome == STORE_OK)
 		outcome = delete_row(work, conn, bytes_of(work->id), &n);
 	if (outcome == STORE_OK && n == 0 && work->id[0])

@@ -141,7 +141,8 @@ static enum store_outcome remove_all(struct truncation *truncation)
 		const struct record_collection *collection = &schema->collections[c];
 		if (collection->is_view)
 			continue;
-		outcome = collection == truncation->work->collection
+		/* The folder also has the files of what lies in the trash. */
+		outcome = collection == truncation->work->collection && !collection->soft_delete
 				  ? files_drop(truncation->work, truncation->conn, collection)
 				  : files_delete_gone(
 					    truncation->work, truncation->conn, collection, c);

@@ -268,6 +268,24 @@ ask DELETE $R/$GONE
 is "is deleted" 204 "$STATUS"
 is "and its folder with it" no "$(until_is no sh -c "[ -e '$STORE/$CID/$GONE' ] && echo yes || echo no")"
 
+# ---- the trash ----
+ask PATCH /t/shop/api/collections/notes '{"softDelete":true}' "$SHOP"
+is "a collection may have a trash" 200 "$STATUS"
+form POST $R "$SHOP" -F "docs=@$WORK/one.txt" -F "cover=@$WORK/My Cover (1).PNG"
+GONE=$(member id) KEPT=$(list docs)
+ask DELETE $R/$GONE
+sleep 0.2
+is "what lies in it keeps its files" "204 2" "$STATUS $(files_in "$STORE/$CID/$GONE")"
+get "/t/shop/api/files/notes/$GONE/$KEPT"
+is "though nobody gets them" 404 "$STATUS"
+ask POST /t/shop/api/collections/notes/records/trash/$GONE/restore '' "$SHOP"
+get "/t/shop/api/files/notes/$GONE/$KEPT"
+is "until it comes back" "200 one" "$STATUS $(cat "$WORK/got")"
+ask DELETE $R/$GONE
+ask DELETE /t/shop/api/collections/notes/records/trash/$GONE '' "$SHOP"
+is "purged they go" "204 no" "$STATUS $(until_is no sh -c "[ -e '$STORE/$CID/$GONE' ] && echo yes || echo no")"
+ask PATCH /t/shop/api/collections/notes '{"softDelete":false}' "$SHOP"
+
 # ---- batches and keys ----
 form POST /t/shop/api/batch "$SHOP" -F '@jsonPayload={"requests":[{"method":"POST","url":"/api/collections/notes/records","body":{"title":"first"}},{"method":"POST","url":"/api/collections/notes/records","body":{"title":"second","docs":[]}}]}' -F "requests.0.cover=@$WORK/My Cover (1).PNG" -F "requests.1.docs=@$WORK/one.txt" -F "requests.1.docs=@$WORK/two.txt"
 is "a batch takes files" 200 "$STATUS"
@@ -315,7 +333,7 @@ is "a client that leaves leaves nothing staged" 0 "$(until_is 0 sh -c "find '$DA
 upload_for_ever() {
 	while curl -fsS -o /dev/null -H "Authorization: $BANK" -F title=kill -F "docs=@$WORK/one.txt" -F "docs=@$WORK/two.txt" "$BASE$BANKED" 2>/dev/null; do :; done
 }
-BANK_STORE=$(dirname "$(find "$DATA"/tenants/*/files -mindepth 1 -maxdepth 1 -name .staging ! -path "$STORE/*")" | grep -v "^$STORE$" | while read -r s; do [ "$(files_in "$s")" = 0 ] || echo "$s"; done)
+BANK_STORE=$(dirname "$(find "$DATA"/tenants/*/files -mindepth 1 -maxdepth 1 -name "$CID" ! -path "$STORE/*")")
 missing=0 rest=0
 for round in 1 2 3 4 5; do
 	for n in 1 2 3; do upload_for_ever & done
