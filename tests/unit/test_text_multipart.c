@@ -95,6 +95,7 @@ static void what_two_readers_could_take_differently_is_refused(void)
 		HEAD("name=\"a\"; filename*=utf-8''c") "1" END,
 		HEAD("name=\"a\"; filename=\"b\"; filename*=utf-8''c") "1" END,
 		HEAD("name=\"a\\\"b\"") "1" END,
+		HEAD("name=\"a\\b\"") "1" END,
 		HEAD("name=\"a\x01\"") "1" END,
 		HEAD("name=\"a\xff\"") "1" END,
 		HEAD("name=\"a\" x") "1" END,

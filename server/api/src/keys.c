@@ -119,6 +119,7 @@ static const struct {
 	{ "record.create", AUTH_ACT_RECORD, "create" },
 	{ "record.update", AUTH_ACT_RECORD, "update" },
 	{ "record.delete", AUTH_ACT_RECORD, "delete" },
+	{ "file.get", AUTH_ACT_RECORD, "view" },
 	{ "plugin.call", AUTH_ACT_PLUGIN, "" },
 	{ "settings.get", AUTH_ACT_READ, "settings" },
 	{ "logs.list", AUTH_ACT_READ, "logs" },
