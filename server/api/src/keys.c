@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "record_auth.h"
+#include "records.h"
 #include "text_json_reader.h"
 #include "text_url.h"
 
@@ -72,7 +73,12 @@ static void on_key(struct auth_key_find *find)
 	(void)bytes_to_string(bytes_of(tenant_name(request->tenant)), request->identity.tenant,
 		sizeof request->identity.tenant);
 	if (find->record_id[0] == '\0') {
-		request->identity.kind = AUTH_SUPERUSER;
+		struct auth_identity *identity = &request->identity;
+		identity->kind = AUTH_SUPERUSER;
+		/* No record, but nobody else either: what is bound to a viewer is bound to it. */
+		memcpy(identity->collection_id, "_api_keys", sizeof "_api_keys");
+		memcpy(identity->collection, "_api_keys", sizeof "_api_keys");
+		memcpy(identity->record_id, find->id, sizeof identity->record_id);
 		request->key = find;
 		check->next(request);
 		return;
@@ -198,7 +204,7 @@ bool keys_allow(struct api_request *request)
 			act = (struct auth_act){ acts[i].kind, bytes_of(acts[i].what),
 				bytes_of(acts[i].what) };
 	if (act.kind == AUTH_ACT_RECORD) {
-		record_collection_name(request->book, request_param(request, 0), name);
+		records_collection_name(request, name);
 		act.object = bytes_of(name);
 	} else if (act.kind == AUTH_ACT_PLUGIN) {
 		act.object = request_param(request, 0);

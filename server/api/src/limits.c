@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include "record_auth.h"
+#include "records.h"
 
 #include <string.h>
 
@@ -142,16 +143,41 @@ static const struct settings_limit *find_act_on(const struct api_request *reques
 }
 
 static const struct settings_limit *find_act(
-	const struct api_request *request, const struct settings *settings)
+	struct api_request *request, const struct settings *settings)
 {
 	const struct act *act = act_of(request->match.route);
+	char name[RECORD_NAME_BYTES];
 
-	return act ? find_act_on(request, settings, act, request_param(request, 0)) : NULL;
+	if (!act)
+		return NULL;
+	records_collection_name(request, name);
+	return find_act_on(request, settings, act, bytes_of(name));
+}
+
+/* A path says the same however its letters are spelt; the listener has refused encoded slashes. */
+static struct bytes plain_path(struct api_request *request)
+{
+	struct bytes path = request->path;
+	char *plain = memchr(path.p, '%', path.n) ? arena_alloc(request->arena, path.n) : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; plain && i < path.n; i++) {
+		uint8_t byte;
+		if (path.p[i] == '%' && i + 2 < path.n &&
+			bytes_unhex((struct bytes){ path.p + i + 1, 2 }, &byte, 1)) {
+			plain[n++] = (char)byte;
+			i += 2;
+		} else {
+			plain[n++] = path.p[i];
+		}
+	}
+	return plain ? (struct bytes){ plain, n } : path;
 }
 
 static const struct settings_limit *find_path(
-	const struct api_request *request, const struct settings *settings)
+	struct api_request *request, const struct settings *settings)
 {
+	struct bytes asked = plain_path(request);
 	const char *name = http_method_name(http_method(request->http));
 	const struct settings_limit *best = NULL;
 	size_t best_score = 0;
@@ -164,9 +190,9 @@ static const struct settings_limit *find_path(
 		struct bytes path = split_method(rule->label, &method);
 		if (method.n > 0 && !bytes_eq_string(method, name))
 			continue;
-		bool is_exact = bytes_eq(path, request->path);
-		bool is_below = path.n > 0 && path.p[path.n - 1] == '/' &&
-				bytes_starts_with(request->path, path);
+		bool is_exact = bytes_eq(path, asked);
+		bool is_below =
+			path.n > 0 && path.p[path.n - 1] == '/' && bytes_starts_with(asked, path);
 		/* Exact before the longest, and one for this method before one for all. */
 		size_t score = is_exact ? 4096 : is_below ? 2 * path.n : 0;
 		if (score + (method.n > 0) > best_score && score > 0) {

@@ -166,6 +166,15 @@ static struct bytes name_record(struct arena *arena, struct bytes collection, st
 	return (struct bytes){ text, collection.n + 1 + id.n };
 }
 
+void records_collection_name(struct api_request *request, char ret[static RECORD_NAME_BYTES])
+{
+	struct bytes name = { 0 };
+
+	ret[0] = '\0';
+	if (text_url_segment(request_param(request, 0), request->arena, &name) == TEXT_URL_OK)
+		record_collection_name(request->book, name, ret);
+}
+
 bool records_fill_call(struct api_request *request, struct record_call *call)
 {
 	const struct auth_identity *identity = &request->identity;

@@ -6,12 +6,16 @@
 
 #include "internal.h"
 
+#include "record_auth.h"
+
 #include "record_once.h"
 #include "text_url.h"
 
 /* Book, viewer, collection, id, query, headers and so on, out of the request. False having
  * answered. */
 bool records_fill_call(struct api_request *request, struct record_call *call);
+/* The name of the collection in the path, however it is spelt there; "" when there is none. */
+void records_collection_name(struct api_request *request, char ret[static RECORD_NAME_BYTES]);
 /* A call for this request, filled; or NULL having answered. */
 struct record_call *records_new_call(struct api_request *request);
 /* Answers with what a call came to that was not done, and ends the call. */

@@ -191,6 +191,31 @@ ask GET $U/records '' "$AS"
 is "an audience is held to its own" 200 "$STATUS"
 ask GET "/t/shop/api/collections/_pb_users_auth_/records"
 is "an id is no way around a name" 429 "$STATUS"
+ask GET "/t/shop/api/collections/%75sers/records"
+is "nor is another spelling" 429 "$STATUS"
+ask PATCH /t/shop/api/settings '{"rateLimits":{"rules":[{"label":"GET /api/collections/users/","maxRequests":1,"duration":60}]}}' "$SHOP"
+ask GET $U/auth-methods
+ask GET "/t/shop/api/collections/%75sers/auth-methods"
+is "paths are held to limits as well" 429 "$STATUS"
+
+# ---- a flood of sign-ins ----
+ask PATCH /t/shop/api/settings '{"rateLimits":{"enabled":false}}' "$SHOP"
+urls=()
+for n in $(seq 1 30); do urls+=(-o /dev/null "$BASE$U/auth-with-password"); done
+stdbuf -oL curl -sS -Z --parallel-immediate --parallel-max 60 -w '%{http_code}\n' -H 'Content-Type: application/json' \
+	-d '{"identity":"nobody@shop.test","password":"a guess"}' "${urls[@]}" 2>/dev/null >"$WORK/flood" &
+FLOOD=$!
+until [ -s "$WORK/flood" ]; do kill -0 $FLOOD 2>/dev/null || break; sleep 0.01; done
+got=0
+for n in 1 2 3 4 5; do
+	ask GET $U/records/$ADA '' "$SHOP"
+	[ "$STATUS" != 200 ] || got=$((got + 1))
+done
+under_way=$((30 - $(wc -l <"$WORK/flood")))
+is "others are served while sign-ins wait for their turn" "5 yes" "$got $([ $under_way -gt 0 ] && echo yes || echo no)"
+wait $FLOOD
+is "each is refused, or told that the server is busy" 30 "$(grep -cE '^(400|503)$' "$WORK/flood")"
+ask PATCH /t/shop/api/settings '{"rateLimits":{"enabled":true}}' "$SHOP"
 
 # ---- API keys ----
 ask POST /t/shop/api/keys '{"name":"reader","scopes":["records:users:list,view"],"expiresInDays":1}' "$SHOP"
