@@ -38,8 +38,7 @@ struct bytes emit_text(struct emitter *emitter, const char *format, ...)
 static bool param_is_like(const struct expr_param *a, const struct expr_param *b)
 {
 	return a->source == b->source && a->is_pattern == b->is_pattern &&
-	       a->is_number == b->is_number &&
-	       memcmp(&a->number, &b->number, sizeof(a->number)) == 0 && bytes_eq(a->name, b->name);
+	       a->is_number == b->is_number && a->number == b->number && bytes_eq(a->name, b->name);
 }
 
 struct bytes emit_param(struct emitter *emitter, struct expr_param param)

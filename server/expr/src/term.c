@@ -61,7 +61,7 @@ static struct bytes distance_of(struct emitter *emitter, const struct bytes *arg
 static struct bytes function_of(
 	struct emitter *emitter, const struct frame *frame, const struct term *term)
 {
-	struct bytes args[ARGS_MAX];
+	struct bytes args[ARGS_MAX] = { { NULL, 0 } };
 	for (size_t i = 0; i < term->n_args; i++)
 		args[i] = emit_term(emitter, frame, term->args[i]);
 	if (term->kind == TERM_DISTANCE)

@@ -221,8 +221,8 @@ static bool body_value(const struct expr_param *param, const struct expr_environ
 	else if (is_set && !value_of_json(json, arena, ret))
 		return false;
 	/* JSON knows one kind of number. */
-	if (param->source == EXPR_BODY && ret->type == EXPR_VALUE_INTEGER && json.p[0] != 't' &&
-		json.p[0] != 'f')
+	bool is_truth = is_set && (json.p[0] == 't' || json.p[0] == 'f');
+	if (param->source == EXPR_BODY && ret->type == EXPR_VALUE_INTEGER && !is_truth)
 		*ret = (struct expr_value){ .type = EXPR_VALUE_REAL, .real = (double)ret->integer };
 	double number;
 	if (param->is_number && ret->type == EXPR_VALUE_TEXT && as_number(ret->text, &number))
@@ -303,6 +303,8 @@ bool param_value(const struct expr_param *param, const struct expr_environment *
 		!pattern_of(text, environment->arena, &text))
 		return false;
 	/* What is too long to be a pattern is like nothing. */
-	*ret = text.n > PATTERN_MAX ? (struct expr_value){ 0 } : text_value(text);
+	*ret = (struct expr_value){ 0 };
+	if (text.n <= PATTERN_MAX)
+		*ret = text_value(text);
 	return true;
 }
