@@ -124,7 +124,7 @@ static void on_done(struct record_call *call)
 		return;
 	}
 
-	struct http_header headers[4] = {
+	struct http_header headers[5] = {
 		{ BYTES("Content-Type"), BYTES("application/json") },
 		{ BYTES("X-Content-Type-Options"), BYTES("nosniff") },
 	};
@@ -141,6 +141,12 @@ static void on_done(struct record_call *call)
 		headers[answer.n_headers++] =
 			(struct http_header){ BYTES("X-Tenon-Ignored"), ignored };
 	}
+	if (call->lost.n > 0) {
+		struct bytes lost = { arena_copy(request->arena, bytes_buf_view(&call->lost)),
+			call->lost.n };
+		headers[answer.n_headers++] =
+			(struct http_header){ BYTES("X-Tenon-Lost"), lost.p ? lost : BYTES("?") };
+	}
 	answer.body = bytes_buf_view(&call->answer);
 	answer.body_kind = call->answer.p ? HTTP_BODY_FREE : HTTP_BODY_COPY;
 	call->answer = (struct bytes_buf){ 0 }; /* handed over */
@@ -151,6 +157,16 @@ static void on_done(struct record_call *call)
 static void stop(struct api_request *request)
 {
 	record_cancel(request->context);
+}
+
+void records_start(struct api_request *request, struct record_call *call,
+	void (*start)(struct record_call *call))
+{
+	call->done = on_done;
+	call->context = request;
+	request->context = call;
+	request->stop = stop;
+	start(call);
 }
 
 /* "collection/id" for the audit record. */
@@ -239,9 +255,7 @@ void records_run(struct api_request *request, void (*start)(struct record_call *
 	if (!call || (has_body && !take_body(request, call)))
 		return;
 	call->once = once;
-	request->context = call;
-	request->stop = stop;
-	start(call);
+	records_start(request, call, start);
 }
 
 static void run(struct api_request *request, void (*start)(struct record_call *), bool has_body)
@@ -324,29 +338,4 @@ static void remove_one(struct api_request *request, const struct record_once *on
 void records_delete(void *request)
 {
 	idempotency_check(request, remove_one, NULL);
-}
-
-void collections_list(void *request)
-{
-	run(request, record_collection_list, false);
-}
-
-void collections_get(void *request)
-{
-	run(request, record_collection_get, false);
-}
-
-void collections_create(void *request)
-{
-	run(request, record_collection_create, true);
-}
-
-void collections_update(void *request)
-{
-	run(request, record_collection_update, true);
-}
-
-void collections_delete(void *request)
-{
-	run(request, record_collection_delete, false);
 }

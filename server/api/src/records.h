@@ -18,6 +18,9 @@ bool records_fill_call(struct api_request *request, struct record_call *call);
 void records_collection_name(struct api_request *request, char ret[static RECORD_NAME_BYTES]);
 /* A call for this request, filled; or NULL having answered. */
 struct record_call *records_new_call(struct api_request *request);
+/* Starts a filled call, which answers the request when it is done. */
+void records_start(struct api_request *request, struct record_call *call,
+	void (*start)(struct record_call *call));
 /* Answers with what a call came to that was not done, and ends the call. */
 void records_refuse(struct api_request *request, struct record_call *call);
 /* The pairs of a query string, decoded, in arena. Returns TEXT_URL_END, or why not. */

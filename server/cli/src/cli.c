@@ -22,6 +22,8 @@ static const struct {
 		command_import },
 	{ "export", "COLLECTION FILE.{csv,json} [--tenant T]", "records into a file",
 		command_export },
+	{ "collections", "export|import FILE [--tenant T]", "all definitions of a tenant",
+		command_collections },
 	{ "audit", "tail|query|verify", "what happened, and the proof of it", command_audit },
 	{ "doctor", "", "what this machine offers, which sandbox layers hold, what is missing",
 		command_doctor },
@@ -35,7 +37,7 @@ static void usage(FILE *to)
 		    ": an application backend whose tenants extend it with native plugins\n\n"
 		    "usage: tenon COMMAND [--data DIR] [--json] ...\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-9s %-50s %s\n", commands[i].name, commands[i].usage,
+		fprintf(to, "  %-11s %-50s %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);
 	fprintf(to, "\nThe data folder is ./tenon-data unless --data says otherwise. tenon COMMAND "
 		    "--help tells more.\n"

@@ -12,6 +12,7 @@ int command_tenant(int argc, char **argv);
 int command_plugin(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_collections(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
