@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "change.h"
+#include "auth_options.h"
 
 #define PAGE_MAX  1000000
 #define SORTS_MAX 8
@@ -296,17 +296,26 @@ void record_collection_get(struct record_call *call)
 /* ---- as they could be ---- */
 
 /* What a new collection of this type would be, with nothing said but its type. */
-static bool write_scaffold(struct text_json_writer *writer, struct arena *arena, const char *type)
+static bool write_scaffold(
+	struct text_json_writer *writer, struct record_work *work, const char *type)
 {
+	struct arena *arena = work->arena;
 	struct change change = { .is_auth = strcmp(type, "auth") == 0,
-		.is_view = strcmp(type, "view") == 0 };
+		.is_view = strcmp(type, "view") == 0,
+		.body = BYTES("{}") };
 	struct record_collection collection = { .is_auth = change.is_auth,
 		.is_view = change.is_view };
 	if (!change.is_view && (!change_add_system_fields(&change, arena) ||
 				       !change_add_system_indexes(&change, arena)))
 		return false;
-	for (int i = 0; i < RULES; i++)
+	flaws_init(&change.flaws, arena);
+	if (!auth_options_settle(work, &change))
+		return false;
+	for (int i = 0; i < RULE_SLOTS; i++)
 		collection.rules[i].is_null = true;
+	if (change.auth)
+		collection.rules[RULE_AUTH].is_null = change.auth->auth_rule.is_null;
+	collection.auth = change.auth;
 	collection.fields = change.fields;
 	collection.n_fields = change.n_fields;
 	collection.indexes = change.indexes;
@@ -323,9 +332,9 @@ void record_collection_scaffolds(struct record_call *call)
 	struct text_json_writer writer;
 	text_json_writer_init(&writer, &call->answer);
 	text_json_begin_object(&writer);
-	bool is_done = write_scaffold(&writer, call->arena, "base") &&
-		       write_scaffold(&writer, call->arena, "auth") &&
-		       write_scaffold(&writer, call->arena, "view");
+	bool is_done = write_scaffold(&writer, work, "base") &&
+		       write_scaffold(&writer, work, "auth") &&
+		       write_scaffold(&writer, work, "view");
 	text_json_end_object(&writer);
 	if (is_done)
 		work_answer(work, 200, "");

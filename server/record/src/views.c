@@ -12,7 +12,7 @@
 #include "plan.h"
 #include "view.h"
 
-#define PROBE_MAX_NS (5 * CLOCK_NS_PER_S) /* of all views of a plan */
+#define PROBE_MAX_NS (2 * CLOCK_NS_PER_S) /* of all views of a plan */
 
 static struct change *change_of(const struct plan *plan, const struct record_collection *old)
 {
