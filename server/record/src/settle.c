@@ -154,6 +154,12 @@ static bool settle_field(struct record_work *work, struct change *change, size_t
 		field->is_presentable = is_presentable;
 		return true;
 	}
+	/* Who names the collection means the one that has the name now. */
+	const struct record_collection *target =
+		field->type == FIELD_RELATION ? schema_find(work->schema, field->collection_id)
+					      : NULL;
+	if (target)
+		field->collection_id = target->id;
 	if (was && !may_change_type(was, field))
 		flaws_add(&change->flaws, "fields", (long)index, NULL,
 			"validation_field_type_change", "Field type cannot be changed.");
