@@ -72,7 +72,8 @@ static void on_open(struct tenant_use *use, bool is_open)
 		return;
 	}
 	request->is_using = true;
-	request->book = tenant_hung(request->tenant);
+	request->house = tenant_hung(request->tenant);
+	request->book = request->house->book;
 	call = records_new_call(request);
 	if (!call || (is_import && !request_body_json_within(request, &IMPORT_LIMITS, &call->body)))
 		return;
