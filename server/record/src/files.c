@@ -412,38 +412,47 @@ enum store_outcome files_delete_gone(struct record_work *work, struct store_conn
 	return delete_where(work, conn, collection, where, (struct bytes){ NULL, 0 });
 }
 
-enum store_outcome files_purge(struct record_work *work, struct store_conn *conn)
+static enum store_outcome delete_kept_of(struct record_work *work, struct store_conn *conn,
+	const struct record_collection *collection, const struct record_field *field,
+	struct bytes id)
 {
-	const struct record_collection *collection = work->collection;
-	enum store_outcome outcome = STORE_OK;
 	struct store_stmt *stmt;
 	bool has_row;
-	if (!work->call->book->files)
-		return STORE_OK;
-	for (size_t i = 0; i < collection->n_fields && outcome == STORE_OK; i++) {
-		const struct record_field *field = &collection->fields[i];
-		if (field->type != FIELD_FILE)
-			continue;
-		/* What is kept goes by the ids of fields; one name, or a list. */
-		struct bytes path = arena_printf(
-			work->call->arena, "$.\"%.*s\"", (int)field->id.n, field->id.p);
-		outcome = store_prepare(conn,
-			BYTES("SELECT k.record, e.value FROM _trash k, json_each(k.body, ?3) e "
-			      "WHERE k.collection=?1 AND (?2='' OR k.record=?2)"),
-			&stmt);
+	/* A list, or the one name: json_each gives each. */
+	struct bytes path =
+		arena_printf(work->call->arena, "$.\"%.*s\"", (int)field->id.n, field->id.p);
+	if (!path.p) {
+		ERR_SET(&work->job.err, ERR_NOMEM, "no memory for the files of the trash");
+		return STORE_FAULT;
+	}
+	enum store_outcome outcome = store_prepare(conn,
+		BYTES("SELECT t.record, e.value FROM _trash t, json_each(t.body, ?2) e WHERE "
+		      "t.collection=?1 AND (?3='' OR t.record=?3) AND e.value<>''"),
+		&stmt);
+	if (outcome != STORE_OK)
+		return outcome;
+	store_bind_text(stmt, 1, collection->id);
+	store_bind_text(stmt, 2, path);
+	store_bind_text(stmt, 3, id);
+	while ((outcome = store_step(stmt, &has_row)) == STORE_OK && has_row) {
+		const struct file_act act = { FILE_REMOVE, collection->id,
+			store_column_text(stmt, 0), store_column_text(stmt, 1) };
+		outcome = log_act(work, conn, &act);
 		if (outcome != STORE_OK)
 			return outcome;
-		store_bind_text(stmt, 1, collection->id);
-		store_bind_text(stmt, 2, bytes_of(work->id));
-		store_bind_text(stmt, 3, path);
-		while ((outcome = store_step(stmt, &has_row)) == STORE_OK && has_row) {
-			const struct file_act act = { FILE_REMOVE, collection->id,
-				store_column_text(stmt, 0), store_column_text(stmt, 1) };
-			outcome = log_act(work, conn, &act);
-			if (outcome != STORE_OK)
-				return outcome;
-		}
 	}
+	return outcome;
+}
+
+enum store_outcome files_delete_kept(struct record_work *work, struct store_conn *conn,
+	const struct record_collection *collection, struct bytes id)
+{
+	enum store_outcome outcome = STORE_OK;
+	for (size_t i = 0; i < collection->n_fields && outcome == STORE_OK; i++)
+		if (collection->fields[i].type == FIELD_FILE &&
+			!memchr(collection->fields[i].id.p, '"', collection->fields[i].id.n))
+			outcome =
+				delete_kept_of(work, conn, collection, &collection->fields[i], id);
 	return outcome;
 }
 

@@ -23,14 +23,15 @@ enum store_outcome files_write(struct record_work *work, struct store_conn *conn
 /* Before a row goes: notes its files. */
 enum store_outcome files_delete(struct record_work *work, struct store_conn *conn,
 	const struct record_collection *collection, struct bytes id);
+/* Before what the trash keeps goes: of one record, or with an empty id of all. */
+enum store_outcome files_delete_kept(struct record_work *work, struct store_conn *conn,
+	const struct record_collection *collection, struct bytes id);
 /* Before all rows of a collection go, or the collection. */
 enum store_outcome files_drop(struct record_work *work, struct store_conn *conn,
 	const struct record_collection *collection);
 /* Before the rows go that temp._gone names for this place. */
 enum store_outcome files_delete_gone(struct record_work *work, struct store_conn *conn,
 	const struct record_collection *collection, size_t place);
-/* Before the trash of work->collection goes, or the record work->id of it. */
-enum store_outcome files_purge(struct record_work *work, struct store_conn *conn);
 /* Before a collection gets these fields: the files of those that it loses go. */
 enum store_outcome files_alter(struct record_work *work, struct store_conn *conn,
 	const struct record_collection *collection, const struct record_field *fields,

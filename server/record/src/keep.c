@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "files.h"
 #include "write.h"
 
 #define KEPT_MAX (16u << 20) /* bytes of one row */
@@ -134,6 +135,10 @@ enum store_outcome keep_row(struct record_work *work, struct store_conn *conn,
 		return row_refuse(work, 400, "The record is too large to be kept as it was.");
 	if (!is_trashed)
 		return add_revision(work, conn, collection, id, bytes_buf_view(&kept));
+	/* Another that had this id and is still there makes room. */
+	outcome = files_delete_kept(work, conn, collection, id);
+	if (outcome != STORE_OK)
+		return outcome;
 	return exec(conn,
 		BYTES("INSERT OR REPLACE INTO _trash(collection,record,deleted,actor,body) "
 		      "VALUES(?1,?2,?3,?4,?5)"),
@@ -161,6 +166,12 @@ static bool find_member(struct bytes kept, struct bytes id, struct bytes *ret)
 	return false;
 }
 
+/* A file that was replaced is gone, an id and an automatic date are nobody's to set. */
+static bool is_settable(const struct record_field *field)
+{
+	return !field->is_primary && field->type != FIELD_AUTODATE && field->type != FIELD_FILE;
+}
+
 void keep_write(const struct record_collection *collection, struct bytes kept, bool for_write,
 	struct bytes_buf *out)
 {
@@ -170,8 +181,7 @@ void keep_write(const struct record_collection *collection, struct bytes kept, b
 	text_json_begin_object(&writer);
 	for (size_t i = 0; i < collection->n_fields; i++) {
 		const struct record_field *field = &collection->fields[i];
-		if (field->is_secret ||
-			(for_write && (field->is_primary || field->type == FIELD_AUTODATE)) ||
+		if (field->is_secret || (for_write && !is_settable(field)) ||
 			!find_member(kept, field->id, &json))
 			continue;
 		text_json_write_key(&writer, field->name);

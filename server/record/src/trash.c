@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "files.h"
 #include "keep.h"
 #include "record_kept.h"
 #include "write.h"
@@ -259,9 +260,11 @@ static enum store_outcome run_purge(struct store_job *job, struct store_conn *co
 	int64_t n = 0;
 	work->refused_status = 0;
 	files_begin(work);
-	enum store_outcome outcome = forget_revisions(work, conn);
+	enum store_outcome outcome = work_check_version(work, conn);
 	if (outcome == STORE_OK)
-		outcome = files_purge(work, conn);
+		outcome = files_delete_kept(work, conn, work->collection, bytes_of(work->id));
+	if (outcome == STORE_OK)
+		outcome = forget_revisions(work, conn);
 	if (outcome == STORE_OK)
 		outcome = delete_row(work, conn, bytes_of(work->id), &n);
 	if (outcome == STORE_OK && n == 0 && work->id[0])

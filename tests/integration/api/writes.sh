@@ -220,6 +220,23 @@ is "or goes for good" 204 "$STATUS"
 ask POST /t/shop$R/trash/book00000000001/restore '' "$SHOP"
 is "and stays gone" 404 "$STATUS"
 
+ask POST /t/shop/api/collections '{"name":"scans","type":"base","listRule":"","viewRule":"","createRule":"","deleteRule":"","softDelete":true,"fields":[{"name":"page","type":"file","maxSelect":2}]}' "$SHOP"
+printf 'one page' >"$WORK/page.txt"
+ANSWER=$(curl -sS -F "page=@$WORK/page.txt" -F id=scan00000000001 "$BASE/t/shop/api/collections/scans/records")
+PAGE=$(printf '%s' "$ANSWER" | sed -n 's/.*"page":\["\([^"]*\)".*/\1/p')
+page() { curl -sS -o "$WORK/answer" -w '%{http_code} ' "$BASE/t/shop/api/files/scans/scan00000000001/$PAGE"; [ ! -s "$WORK/answer" ] || head -c 8 "$WORK/answer"; }
+is "a record with a file" "200 one page" "$(page)"
+ask DELETE /t/shop/api/collections/scans/records/scan00000000001
+case $(page) in 404*) seen=404 ;; *) seen=other ;; esac
+is "in the trash its file is not served" 404 $seen
+ask POST /t/shop/api/collections/scans/records/trash/scan00000000001/restore '' "$SHOP"
+is "it comes back with it" "200 one page" "$(page)"
+ask DELETE /t/shop/api/collections/scans/records/scan00000000001
+ask DELETE /t/shop/api/collections/scans/records/trash '' "$SHOP"
+is "purged" 204 "$STATUS"
+for n in $(seq 50); do [ -n "$(find "$DATA/tenants" -name "$PAGE*")" ] || break; sleep 0.1; done
+is "the file is gone too" "" "$(find "$DATA/tenants" -name "$PAGE*")"
+
 # ---- imports ----
 I=/t/shop$R/import
 before=$(total books)
