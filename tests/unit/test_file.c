@@ -31,7 +31,8 @@ static void open_store(uint64_t limit_bytes)
 
 static void setup(uint64_t limit_bytes)
 {
-	const struct executor_config lanes = { { 1, 2, 1 }, { 10, 100, 10 } };
+	const struct executor_config lanes = { .n_threads = { [EXECUTOR_FILE] = 2 },
+		.queue_limit = { [EXECUTOR_FILE] = 100 } };
 
 	memset(&fix, 0, sizeof fix);
 	strcpy(fix.folder, "/tmp/tenon-file-XXXXXX");

@@ -226,7 +226,7 @@ const PNG = Uint8Array.from(Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAA
 await part("files", async () => {
 	const one = await records("posts").create({
 		title: "Filed",
-		visible: true,
+		visible: false,
 		cover: new File([PNG], "cover art.png", { type: "image/png" }),
 		papers: [new File(["secret paper"], "paper.txt", { type: "text/plain" }), new Blob(["two"])],
 	});
