@@ -115,7 +115,9 @@ struct record_call {
 	 * else uses it until done. */
 	struct arena *arena;
 	struct record_viewer viewer;
-	bool ignore_rules;       /* our own work (a sign-in's answer, a command), not a client's */
+	/* Our own work (a sign-in's answer, a command), not a client's: the collection's rules do
+	 * not count. When it names a viewer, fields are told as he may see them. */
+	bool ignore_rules;
 	struct bytes collection; /* name or id */
 	struct bytes id;         /* get, update, delete */
 	struct bytes body;       /* create, update: a document that text_json_check has accepted */

@@ -223,9 +223,7 @@ static void on_first(struct record_call *call)
 		export_free(export);
 		return;
 	}
-	/* From here on it is the export's use that holds the database open. */
-	request->is_using = false;
-	tenant_use_end(&request->use);
+	/* The request gave its use of the database back: from here on the export's own holds it. */
 	export->request = NULL;
 	call->done = on_part;
 	send_part(export);

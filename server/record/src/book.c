@@ -290,6 +290,12 @@ bool work_is_superuser(const struct record_work *work)
 	return work->call->viewer.is_superuser || work->call->ignore_rules;
 }
 
+bool work_sees_all(const struct record_work *work)
+{
+	const struct record_call *call = work->call;
+	return call->viewer.is_superuser || (call->ignore_rules && !call->viewer.record_id.n);
+}
+
 bool work_answer_forbidden(struct record_work *work, enum rule rule)
 {
 	if (work->collection->is_view && rule != RULE_LIST && rule != RULE_VIEW) {
@@ -327,8 +333,8 @@ bool work_parse_shape(struct record_work *work)
 		result = mask_parse(fields, call->arena, &work->mask, &message);
 	if (result == SHAPE_OK && expand.n) {
 		name = "expand";
-		result = expand_parse(expand, work->schema, work->collection,
-			work_is_superuser(work), call->arena, &work->expand, &message);
+		result = expand_parse(expand, work->schema, work->collection, work_sees_all(work),
+			call->arena, &work->expand, &message);
 	}
 	if (result == SHAPE_OK)
 		return true;

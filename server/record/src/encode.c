@@ -15,7 +15,7 @@ void encoder_init(struct encoder *encoder, struct record_work *work, struct stor
 		.environment = &work->environment,
 		.viewer_collection_id = call->viewer.collection_id,
 		.viewer_id = call->viewer.record_id,
-		.sees_all = work_is_superuser(work) };
+		.sees_all = work_sees_all(work) };
 }
 
 enum store_outcome encode_too_much(struct encoder *encoder)

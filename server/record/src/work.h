@@ -130,7 +130,11 @@ bool work_answer_outcome(struct record_work *work);
 struct id_source *work_ids(struct record_work *work);
 /* When the call began, as records carry it. */
 const char *work_now(struct record_work *work);
+/* Whom no rule of a collection stops. */
 bool work_is_superuser(const struct record_work *work);
+/* Whom nothing is hidden from either. Work of our own that names a viewer is told as he sees it:
+ * the answer to a sign-in passes the view rule, not the rules of fields. */
+bool work_sees_all(const struct record_work *work);
 
 /* 403 when the rule is for superusers only and the viewer is none: true when answered. */
 bool work_answer_forbidden(struct record_work *work, enum rule rule);

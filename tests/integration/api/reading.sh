@@ -117,6 +117,16 @@ has "superusers pass" '"pay":1' "$ANSWER"
 ask PATCH $S/staf00000000010 '{"pay":10}' "$BANK"
 is "another tenant's do not" 401 "$STATUS"
 
+ask POST /t/shop/api/collections '{"name":"members","type":"auth","viewRule":null,"fields":[{"name":"grade","type":"number","hidden":true},{"name":"debt","type":"number","readRule":"@request.auth.verified = true"},{"name":"friend","type":"relation","collectionId":"teams","hidden":true}]}' "$SHOP"
+ask POST /t/shop/api/collections/members/records '{"id":"member000000001","email":"eve@x.test","password":"password of eve","passwordConfirm":"password of eve","grade":77,"debt":88,"friend":"team00000000001"}' "$SHOP"
+ask POST '/t/shop/api/collections/members/auth-with-password?expand=friend' '{"identity":"eve@x.test","password":"password of eve"}'
+has "who signs in is told who he is" '"email":"eve@x.test"' "$ANSWER"
+EVE=$(member token)
+hides() { case $ANSWER in *'"grade"'* | *'"debt"'* | *'"friend"'*) echo "$ANSWER" ;; *) echo hidden ;; esac; }
+is "and nothing that is hidden from him" hidden "$(hides)"
+ask POST /t/shop/api/collections/members/auth-refresh '{}' "$EVE"
+is "nor when he comes again" "200 hidden" "$STATUS $(hides)"
+
 # ---- exports ----
 ask GET "$S/export?format=csv&fields=id,note,pay&sort=id&filter=id<=\"staf00000000011\""
 printf 'id,note,pay\r\nstaf00000000010,"=1+10, ""x""",\r\nstaf00000000011,"=1+11, ""x""",\r\n' >"$WORK/wanted"
