@@ -1,10 +1,11 @@
 /*
  * idle_clients.c - what clients that listen and hear nothing cost the server in memory
  *
- *   idle_clients PORT TENANT N PID [TOPIC]
+ *   idle_clients PORT TENANT N PID [TOPIC [SECONDS]]
  *
  * Opens N streams one after the other, from addresses of the loopback network that each take a
- * thousand, sets a topic for each if one is given, and prints what the server's process holds.
+ * thousand, sets a topic for each if one is given, prints what the server's process holds, and
+ * stays for as long as it is told to.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -128,5 +129,8 @@ int main(int argc, char **argv)
 	(void)sleep(2);
 	printf("%-9u %8lu KiB resident, %8lu KiB private\n", n, memory_kib(argv[4], "Rss:"),
 		memory_kib(argv[4], "Private_Dirty:") + memory_kib(argv[4], "Private_Clean:"));
+	(void)fflush(stdout);
+	if (argc > 6)
+		(void)sleep((unsigned)strtoul(argv[6], NULL, 10));
 	return 0;
 }

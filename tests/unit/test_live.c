@@ -489,6 +489,61 @@ static void a_guest_cannot_ask_for_hidden_fields(void)
 	teardown();
 }
 
+static void each_viewer_is_shown_the_fields_that_he_may_read(void)
+{
+	static const struct record_viewer ada = { .collection_id = { "_pb_users_auth_", 15 },
+		.collection_name = { "users", 5 },
+		.record_id = { "ada000000000000", 15 } };
+	struct ear own, all;
+
+	setup_with(0, 0);
+	write_record(record_collection_create, "", NULL,
+		"{\"name\":\"staff\",\"type\":\"base\",\"listRule\":\"\",\"viewRule\":\"\","
+		"\"fields\":[{"
+		"\"name\":\"name\",\"type\":\"text\"},{\"name\":\"who\",\"type\":\"text\"},{"
+		"\"name\":"
+		"\"salary\",\"type\":\"number\",\"readRule\":\"who = @request.auth.id\"}]}");
+	join(&own);
+	join(&all);
+	/* A filter must not give the value away either. */
+	CU_ASSERT_EQUAL(subscribe_as(&all, guest,
+				"[\"staff/*\",\"staff/*?options={\\\"query\\\":{\\\"filter\\\":"
+				"\\\"salary > 1000\\\"}}\"]"),
+		LIVE_SUBSCRIBED);
+	CU_ASSERT_EQUAL(subscribe_as(&own, ada, "[\"staff/*\"]"), LIVE_SUBSCRIBED);
+	write_record(record_create, "staff", NULL,
+		"{\"name\":\"Ada\",\"who\":\"ada000000000000\",\"salary\":5000}");
+	settle();
+	CU_ASSERT_EQUAL(times(&own, "\"salary\":5000"), 1);
+	CU_ASSERT_EQUAL(times(&all, "\"name\":\"Ada\""), 1);
+	CU_ASSERT_EQUAL(times(&all, "salary\":"), 0);
+	leave(&own);
+	leave(&all);
+	teardown();
+}
+
+static void many_are_told_in_turns(void)
+{
+	static struct ear ears[300];
+
+	setup_with(0, 1000);
+	make_posts(RULES_OF("\"\"", "\"\""));
+	for (size_t i = 0; i < 300; i++) {
+		join(&ears[i]);
+		CU_ASSERT_EQUAL(subscribe_as(&ears[i], guest, "[\"posts/*\"]"), LIVE_SUBSCRIBED);
+	}
+	write_record(record_create, "posts", NULL, "{\"title\":\"x\"}");
+	write_record(record_create, "posts", NULL, "{\"title\":\"y\"}");
+	settle();
+	for (size_t i = 0; i < 300; i++) {
+		CU_ASSERT_EQUAL(times(&ears[i], "\"title\":\"x\""), 1);
+		CU_ASSERT_EQUAL(times(&ears[i], "\"title\":\"y\""), 1);
+		CU_ASSERT(strstr(heard(&ears[i]), "\"x\"") < strstr(heard(&ears[i]), "\"y\""));
+		leave(&ears[i]);
+	}
+	teardown();
+}
+
 static void a_delete_is_judged_by_what_was_true_before_it(void)
 {
 	static const struct record_viewer ada = { .collection_id = { "_pb_users_auth_", 15 },
@@ -752,6 +807,8 @@ int main(void)
 		UNIT(those_who_may_see_it_hear_of_it),
 		UNIT(a_superuser_sees_what_is_hidden_and_his_filter_holds),
 		UNIT(a_guest_cannot_ask_for_hidden_fields),
+		UNIT(each_viewer_is_shown_the_fields_that_he_may_read),
+		UNIT(many_are_told_in_turns),
 		UNIT(a_delete_is_judged_by_what_was_true_before_it),
 		UNIT(a_changed_collection_is_judged_by_its_new_rules),
 		UNIT(who_comes_back_hears_what_he_missed),

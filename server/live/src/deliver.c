@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define HEADS_MAX (64u << 20)
+#define SLICE     128 /* letters read before the loop has its turn again: some 2 ms of it */
 
 /* ---- in a round ---- */
 
@@ -259,9 +260,14 @@ static void deliver_outbox(struct loop_message *message)
 		(struct outbox *)(void *)((char *)message - offsetof(struct outbox, message));
 	struct live_hub *hub = outbox->hub;
 
-	for (size_t i = 0; i < outbox->n_letters; i++) {
-		read_letter(outbox, &outbox->letters[i]);
-		text_unref(outbox->letters[i].text);
+	for (size_t n = 0; n < SLICE && outbox->n_read < outbox->n_letters; n++) {
+		struct letter *letter = &outbox->letters[outbox->n_read++];
+		read_letter(outbox, letter);
+		text_unref(letter->text);
+	}
+	if (outbox->n_read < outbox->n_letters) {
+		loop_post(outbox->lane->loop, message);
+		return;
 	}
 	for (struct live_client *client = outbox->left, *next; client; client = next) {
 		next = client->next_left;

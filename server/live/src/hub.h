@@ -171,7 +171,7 @@ struct outbox {
 	struct live_lane *lane;
 	struct bytes_buf heads;
 	struct letter *letters;
-	size_t n_letters, cap;
+	size_t n_letters, cap, n_read;
 	struct live_client *left; /* the registry has let go of them */
 	bool has_failed;          /* no memory for a letter: its lane's clients have to read anew */
 };
