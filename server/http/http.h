@@ -208,6 +208,9 @@ int http_open(const struct http_config *config, struct loop *const *loops, unsig
 	const struct http_handler *handler, struct http **ret, struct err *err);
 /* The port that was bound. */
 uint16_t http_port(const struct http *http);
+/* How many connections there may be, over all loops: what was asked for, as far as descriptors
+ * reach. */
+unsigned http_connection_limit(const struct http *http);
 /* Stops accepting, on every loop. Requests in flight go on and their connections close after the
  * answer; idle connections are closed, streams ended. Any thread, while the loops run. */
 void http_quiesce(struct http *http);

@@ -64,6 +64,9 @@ struct live_config {
 int live_new(const struct live_config *config, struct live **ret, struct err *err);
 /* Starts the ticks on every loop, before the loops run. */
 void live_start(struct live *live);
+/* The most clients of all tenants together, so that those who only listen leave connections to
+ * those who ask; before the loops run. */
+void live_set_limit(struct live *live, unsigned clients_max);
 /* True when no line is being worked off: once no client is left either, the loops may end. Any
  * thread. */
 bool live_is_idle(const struct live *live);
@@ -76,7 +79,13 @@ struct live_hub *live_hub(struct live *live, struct tenant *tenant);
 const struct record_events *live_hub_events(const struct live_hub *hub);
 
 /* ---- clients ---- */
-enum live_join_result { LIVE_JOINED, LIVE_TENANT_FULL, LIVE_ADDRESS_FULL, LIVE_NO_MEMORY };
+enum live_join_result {
+	LIVE_JOINED,
+	LIVE_SERVER_FULL,
+	LIVE_TENANT_FULL,
+	LIVE_ADDRESS_FULL,
+	LIVE_NO_MEMORY
+};
 
 /* A client arrives on its loop. last_event_id: what it says it heard last, or "". */
 enum live_join_result live_join(struct live_hub *hub, struct loop *loop, struct bytes address,

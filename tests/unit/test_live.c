@@ -773,6 +773,9 @@ static void clients_have_their_bounds(void)
 	CU_ASSERT_EQUAL(join_as(&ears[3], "2001:db8::2", ""), LIVE_ADDRESS_FULL);
 	CU_ASSERT_EQUAL(join_as(&ears[3], "192.0.2.2", ""), LIVE_TENANT_FULL);
 	leave(&ears[0]);
+	live_set_limit(fix.live, 2);
+	CU_ASSERT_EQUAL(join_as(&ears[3], "192.0.2.2", ""), LIVE_SERVER_FULL);
+	live_set_limit(fix.live, 3);
 	CU_ASSERT_EQUAL(join_as(&ears[3], "192.0.2.2", ""), LIVE_JOINED);
 	for (int i = 1; i < 4; i++)
 		leave(&ears[i]);

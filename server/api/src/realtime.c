@@ -74,6 +74,9 @@ void realtime_open(void *context)
 		http_header(request->http, BYTES("Last-Event-ID")), &client)) {
 	case LIVE_JOINED:
 		break;
+	case LIVE_SERVER_FULL:
+		request_refuse_later(request, API_BUSY, NULL, 30);
+		return;
 	case LIVE_TENANT_FULL:
 		request_refuse_later(
 			request, API_LIMITED, "Too many clients listen to this tenant.", 30);

@@ -411,6 +411,8 @@ static int open_listener(struct core *core, struct err *err)
 		.send_timeout_ms = SEND_TIMEOUT_MS };
 	if (http_open(&http_config, core->loops, core->n_loops, &handler, &core->http, err) < 0)
 		return -1;
+	/* A quarter stays with those who ask and go. */
+	live_set_limit(core->live, http_connection_limit(core->http) / 4 * 3);
 	bool is_ipv6 = strchr(core->config.address, ':') != NULL;
 	(void)snprintf(core->url, sizeof core->url, "http://%s%s%s:%u", is_ipv6 ? "[" : "",
 		core->config.address, is_ipv6 ? "]" : "", http_port(core->http));

@@ -513,6 +513,15 @@ uint16_t http_port(const struct http *http)
 	return http->port;
 }
 
+unsigned http_connection_limit(const struct http *http)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < http->n_lanes; i++)
+		n += http->lanes[i].connection_limit;
+	return n;
+}
+
 void http_quiesce(struct http *http)
 {
 	if (atomic_exchange(&http->is_quiesced, true))

@@ -53,8 +53,8 @@ struct live {
 	struct live_lane lanes[LANES_MAX];
 	pthread_mutex_t lock; /* of hubs and addresses: at a tenant's opening, joins and leaves */
 	struct live_table hubs, addresses;
-	bool has_ended;     /* the loops have: what is left is freed without them */
-	atomic_uint n_busy; /* hubs whose line is being worked off */
+	atomic_uint n_busy;   /* hubs whose line is being worked off */
+	unsigned clients_max; /* 0: not said */
 	atomic_uint n_clients;
 	atomic_uint_least64_t n_events, n_sent, n_resyncs;
 };
@@ -131,7 +131,6 @@ struct live_client {
 	struct live_client *prev, *next; /* of the lane's ring */
 	uint64_t written_ns, told_ns;
 	bool is_behind; /* events are dropped until it has read what it has */
-	bool has_left;
 
 	/* the round's */
 	struct live_viewer *viewer; /* NULL until topics were first set */

@@ -100,6 +100,11 @@ void live_start(struct live *live)
 			clock_mono_ns() + CLOCK_NS_PER_S, NULL);
 }
 
+void live_set_limit(struct live *live, unsigned clients_max)
+{
+	live->clients_max = clients_max;
+}
+
 bool live_is_idle(const struct live *live)
 {
 	return atomic_load(&live->n_busy) == 0;
@@ -231,6 +236,11 @@ enum live_join_result live_join(struct live_hub *hub, struct loop *loop, struct 
 	assert(loop_index(loop) < live->config.n_loops);
 	if (!client)
 		return LIVE_NO_MEMORY;
+	/* Two at once may pass: the limit leaves room for more than that. */
+	if (live->clients_max && atomic_load(&live->n_clients) >= live->clients_max) {
+		free(client);
+		return LIVE_SERVER_FULL;
+	}
 	client->hub = hub;
 	client->lane = &live->lanes[loop_index(loop)];
 	address_of(address, client->address);
