@@ -284,6 +284,8 @@ enum record_action { RECORD_CREATE, RECORD_UPDATE, RECORD_DELETE };
  * out of which it took a relation. */
 struct record_event {
 	enum record_action action;
+	/* id is empty when many rows went at once, of this collection and of those that pointed
+	 * at it, and none is told by itself. */
 	struct bytes collection_id, collection_name, id;
 	/* JSON objects with all members that a superuser sees, hidden ones too. record is as it is
 	 * now, empty for a delete; old is as it was, empty for a create. Both are empty when only

@@ -53,6 +53,9 @@ enum record_verdict record_judge(const struct record_sight *sight, bool *ret_is_
  * database: nothing usable was appended then. *ret_is_shared as above, of the text. */
 bool record_tell(const struct record_sight *sight, struct bytes_buf *out, bool *ret_is_shared);
 
+/* Counts the changes of the collections. */
+int64_t record_schema_version(struct record_book *book);
+
 #define RECORD_STAMP_BYTES 16
 
 /* What an account's tokens hang on, without the secret itself: another stamp, other tokens. */

@@ -522,6 +522,22 @@ static void each_viewer_is_shown_the_fields_that_he_may_read(void)
 	teardown();
 }
 
+static void a_truncated_collection_is_read_anew(void)
+{
+	struct ear ear;
+
+	setup_with(0, 0);
+	make_posts(RULES_OF("\"\"", "\"\""));
+	write_record(record_create, "posts", NULL, "{\"title\":\"x\"}");
+	join(&ear);
+	CU_ASSERT_EQUAL(subscribe_as(&ear, guest, "[\"posts/*\"]"), LIVE_SUBSCRIBED);
+	write_record(record_collection_truncate, "posts", NULL, NULL);
+	settle();
+	CU_ASSERT_EQUAL(times(&ear, "event:TN_RESYNC\ndata:{\"reason\":\"many\"}"), 1);
+	leave(&ear);
+	teardown();
+}
+
 static void many_are_told_in_turns(void)
 {
 	static struct ear ears[300];
@@ -812,6 +828,7 @@ int main(void)
 		UNIT(a_guest_cannot_ask_for_hidden_fields),
 		UNIT(each_viewer_is_shown_the_fields_that_he_may_read),
 		UNIT(many_are_told_in_turns),
+		UNIT(a_truncated_collection_is_read_anew),
 		UNIT(a_delete_is_judged_by_what_was_true_before_it),
 		UNIT(a_changed_collection_is_judged_by_its_new_rules),
 		UNIT(who_comes_back_hears_what_he_missed),

@@ -74,9 +74,13 @@ void authority_recheck(struct live_hub *hub, bool is_due)
 	uint64_t now_ns = clock_mono_ns();
 	uint8_t stamp[RECORD_STAMP_BYTES];
 
-	if (!hub->conn || (!is_due && now_ns - hub->rechecked_ns < RECHECK_NS))
+	if (!hub->conn)
+		return;
+	int64_t version = record_schema_version(hub->book);
+	if (!is_due && version == hub->version && now_ns - hub->rechecked_ns < RECHECK_NS)
 		return;
 	hub->rechecked_ns = now_ns;
+	hub->version = version;
 	for (size_t i = 0; i < hub->viewers.n_buckets; i++)
 		for (struct live_node *node = hub->viewers.buckets[i], *next; node; node = next) {
 			struct live_viewer *viewer = (struct live_viewer *)node;

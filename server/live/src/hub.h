@@ -205,6 +205,7 @@ struct live_hub {
 
 	/* the round's */
 	uint64_t round, rechecked_ns;
+	int64_t version; /* of the collections, when accounts were last looked at */
 	struct record_book *book;
 	struct store_conn *conn; /* NULL: no database in this round */
 	struct arena *arena;

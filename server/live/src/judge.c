@@ -227,6 +227,13 @@ void judge_event(struct live_hub *hub, struct live_event *event)
 	struct judging judging = { .hub = hub, .event = event };
 	struct live_key *keys[KEYS];
 
+	if (event->record_id.n == 0) {
+		/* Many rows at once: accounts may be among them. */
+		authority_recheck(hub, true);
+		registry_resync_all(hub, "many");
+		ring_add(hub, event);
+		return;
+	}
 	authority_check(hub, event);
 	find_keys(hub, event, keys);
 	if (keys[0] || keys[1] || keys[2] || keys[3]) {

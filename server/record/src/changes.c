@@ -163,6 +163,18 @@ static struct bytes text_at(const struct changes *changes, struct place place)
 	return (struct bytes){ place.n ? changes->text.p + place.at : NULL, place.n };
 }
 
+void changes_tell_many(struct record_work *work)
+{
+	const struct record_book *book = work->call->book;
+	const struct record_collection *collection = work->collection;
+	const struct record_event event = { .action = RECORD_DELETE,
+		.collection_id = collection->id,
+		.collection_name = collection->name };
+	if (book->events && book->events->wants(book->events->context, book->tenant,
+				    collection->id) != RECORD_WANT_NOTHING)
+		book->events->committed(book->events->context, book->tenant, &event, 1);
+}
+
 void changes_tell(struct record_work *work)
 {
 	const struct record_book *book = work->call->book;

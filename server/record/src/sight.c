@@ -134,6 +134,12 @@ bool record_sight_fits(struct record_book *book, struct bytes collection_id, str
 	return token.type == TEXT_JSON_OBJECT_END && n_seen == collection->n_out;
 }
 
+int64_t record_schema_version(struct record_book *book)
+{
+	DEFER(schema_unref) struct record_schema *schema = book_schema(book);
+	return schema->version;
+}
+
 /* ---- judging ---- */
 
 static bool asks_for_viewer(const struct expr_sql *sql)

@@ -188,6 +188,12 @@ static enum store_outcome run_truncate(struct store_job *job, struct store_conn 
 	return outcome;
 }
 
+static void committed_truncate(struct store_job *job)
+{
+	write_committed(job);
+	changes_tell_many(work_of(job));
+}
+
 static void done_truncate(struct store_job *job)
 {
 	struct record_work *work = work_of(job);
@@ -218,7 +224,7 @@ void record_collection_truncate(struct record_call *call)
 	}
 	work->job.run = run_truncate;
 	work->job.done = done_truncate;
-	work->job.committed = write_committed;
+	work->job.committed = committed_truncate;
 	work->job.alone = true;
 	work->job.deadline_ns = 0;
 	store_write(call->book->store, &work->job);

@@ -164,6 +164,8 @@ enum store_outcome changes_end(struct record_work *work, struct store_conn *conn
 void changes_forget(struct record_work *work);
 /* On the writer's thread, after the commit. */
 void changes_tell(struct record_work *work);
+/* The same of a write that touched many rows without a note of each. */
+void changes_tell_many(struct record_work *work);
 /* Takes NULL. */
 void changes_free(struct changes *changes);
 
