@@ -225,6 +225,23 @@ static void sort_keys_keep_to_guards(void)
 		EXPR_INVALID);
 }
 
+static void what_is_too_large_is_the_texts_fault(void)
+{
+	/* Some 140 comparisons over two relations, each with the guard of two rows. */
+	char text[3600] = "friends.team.name != 'x'", rule[400] = "team.name = 'x'";
+	while (strlen(text) < 3400)
+		strcat(text, "||friends.team.name != 'x'");
+	CU_ASSERT_EQUAL(fixture_compile(text, &fixture_rules), EXPR_OK);
+	CU_ASSERT(arena_used(fixture.arena) < 450u << 10);
+	while (strlen(rule) < 370)
+		strcat(rule, "||team.name = 'x'");
+	fixture_set_guard(0, "people", rule);
+	CU_ASSERT_EQUAL(fixture_compile(text, &fixture_clients), EXPR_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture.why, "too large"));
+	CU_ASSERT(arena_used(fixture.arena) < 450u << 10);
+	fixture_set_guard(0, NULL, NULL);
+}
+
 static const struct unit_test tests[] = {
 	UNIT(text_and_numbers_meet_by_the_columns_type),
 	UNIT(truth_is_a_number),
@@ -240,6 +257,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_hidden_row_is_passed_over),
 	UNIT(a_guard_that_is_no_condition_hides),
 	UNIT(sort_keys_keep_to_guards),
+	UNIT(what_is_too_large_is_the_texts_fault),
 };
 
 FIXTURE_MAIN("expr_types", tests)

@@ -8,6 +8,7 @@
 #include "emit.h"
 
 #define SQL_MAX    (256u << 10)
+#define PIECES_MAX (16u << 20) /* of SQL, while it is put together */
 #define PARAMS_MAX 8000
 #define JOINS_MAX  60 /* SQLite joins 64 */
 #define GROUPS_MAX 10 /* AND within OR within AND ... */
@@ -227,17 +228,25 @@ static unsigned stack_of(struct bytes sql)
 	return most;
 }
 
-static enum expr_result finish(
-	struct emitter *emitter, struct bytes sql, const struct plan *plan, struct expr_sql *ret)
+/* Hands over what lasts: the pieces go with the emitter's own arena. */
+static enum expr_result finish(struct emitter *emitter, struct bytes sql, const struct plan *plan,
+	struct arena *arena, struct expr_sql *ret)
 {
 	if (emitter->error->message[0])
 		return EXPR_INVALID;
 	if (emitter->failed)
-		return EXPR_NOMEM;
+		return expr_fail(emitter->error, 0, "The expression is too large.");
 	if (stack_of(sql) > STACK_MAX)
 		return expr_fail(emitter->error, 0, "The expression nests too deep.");
-	*ret = (struct expr_sql){ .sql = sql,
-		.params = emitter->params,
+	struct expr_param *params = NULL;
+	size_t n = emitter->n_params * sizeof(*params);
+	char *copy = arena_copy(arena, sql);
+	if (!copy || (n && !(params = arena_alloc(arena, n))))
+		return EXPR_NOMEM;
+	if (n)
+		memcpy(params, emitter->params, n);
+	*ret = (struct expr_sql){ .sql = { copy, sql.n },
+		.params = params,
 		.n_params = emitter->n_params,
 		.first_param = emitter->first_param,
 		.has_subquery = emitter->has_subquery,
@@ -260,9 +269,13 @@ enum expr_result expr_compile(const struct expr_node *node, const struct expr_sc
 	enum expr_result result = plan_make(&resolver, node, &plan);
 	if (result != EXPR_OK)
 		return result;
-	struct emitter emitter = { .arena = arena, .error = error, .first_param = first_param };
+	DEFER(arena_free) struct arena *pieces = NULL;
+	struct err err;
+	if (arena_new(PIECES_MAX, &pieces, &err) < 0)
+		return EXPR_NOMEM;
+	struct emitter emitter = { .arena = pieces, .error = error, .first_param = first_param };
 	struct bytes sql = emit_plan(&emitter, plan, alias);
-	return finish(&emitter, sql, plan, ret);
+	return finish(&emitter, sql, plan, arena, ret);
 }
 
 /* Names with single dots and colons between them, as the parser takes them. */
@@ -304,8 +317,12 @@ enum expr_result expr_compile_path(struct bytes path, const struct expr_schema *
 		is_single = is_single && !source->is_multi;
 	if (!is_single)
 		return expr_fail(error, 0, "Only fields with one value can be sorted by.");
-	struct emitter emitter = { .arena = arena, .error = error, .first_param = first_param };
+	DEFER(arena_free) struct arena *pieces = NULL;
+	struct err err;
+	if (arena_new(PIECES_MAX, &pieces, &err) < 0)
+		return EXPR_NOMEM;
+	struct emitter emitter = { .arena = pieces, .error = error, .first_param = first_param };
 	const struct frame frame = { .plan = &plan, .base = alias };
 	struct bytes sql = emit_term(&emitter, &frame, term);
-	return finish(&emitter, sql, NULL, ret);
+	return finish(&emitter, sql, NULL, arena, ret);
 }

@@ -8,13 +8,13 @@
 
 /* What one statement's condition gathers, guards included. */
 struct emitter {
-	struct arena *arena;
+	struct arena *arena; /* of its own: the pieces are forgotten */
 	struct expr_error *error;
 	struct expr_param *params;
 	size_t n_params, max_params;
 	unsigned first_param, n_aliases;
 	bool has_subquery;
-	bool failed; /* the arena is full */
+	bool failed; /* the SQL would be too large */
 };
 
 /* Whose sources are meant, and what the row that the plan is about is called. */
@@ -23,7 +23,7 @@ struct frame {
 	struct bytes base;
 };
 
-/* Formats into the arena; {"", 0} and failed when it is full. */
+/* Formats a piece; {"", 0} and failed when that is too much. */
 struct bytes emit_text(struct emitter *emitter, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* "?12": the parameter that is like this one, added when there is none yet. */

@@ -122,7 +122,10 @@ static enum expr_result parse_text(struct parser *parser, struct operand *ret)
 {
 	size_t offset = here(parser);
 	char quote = *parser->p++;
-	char *out = arena_alloc(parser->arena, (size_t)(parser->end - parser->p) + 1);
+	const char *close = parser->p;
+	while (close < parser->end && *close != quote)
+		close += *close == '\\' && parser->end - close >= 2 && close[1] == quote ? 2 : 1;
+	char *out = arena_alloc(parser->arena, (size_t)(close - parser->p) + 1);
 	if (!out)
 		return EXPR_NOMEM;
 	size_t n = 0;

@@ -86,7 +86,7 @@ struct term {
 	struct expr_param param;
 	int number;
 	const struct term *args[ARGS_MAX];
-	struct bytes names[ARGS_MAX];
+	const struct bytes *names; /* of AUTH */
 	size_t n_args;
 
 	/* what a comparison must know */

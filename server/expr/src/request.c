@@ -33,9 +33,12 @@ static enum expr_result auth_value(
 				resolver, (struct expr_param){ .source = direct[i].source }, ret);
 
 	struct term either = { .kind = TERM_AUTH, .is_nullable = true };
-	struct bytes collection_id;
+	struct bytes collection_id, *names;
 	const void *scope;
 	const struct expr_schema *schema = resolver->schema;
+	either.names = names = arena_alloc(resolver->arena, ARGS_MAX * sizeof(*names));
+	if (!names)
+		return EXPR_NOMEM;
 	for (size_t i = 0; (scope = schema->auth_scope(schema, i, &collection_id)); i++) {
 		struct source *source;
 		struct source like = { .kind = SOURCE_AUTH, .scope = scope };
@@ -63,7 +66,7 @@ static enum expr_result auth_value(
 			return expr_fail(resolver->error, path->offset,
 				"More than %d auth collections have this field.", ARGS_MAX);
 		either.is_strict = either.is_strict || term->is_strict;
-		either.names[either.n_args] = like.name;
+		names[either.n_args] = like.name;
 		either.args[either.n_args++] = term;
 	}
 	if (!either.n_args)
