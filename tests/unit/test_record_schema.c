@@ -494,6 +494,50 @@ static void collections_are_listed_as_asked(void)
 	teardown();
 }
 
+static void what_is_unique_is_so_in_any_case(void)
+{
+	setup();
+	expect_ask(200, record_collection_create, NULL, NULL,
+		"{'name':'words','fields':[{'name':'w','type':'text'}],'indexes':['CREATE UNIQUE "
+		"INDEX u ON words (w COLLATE NOCASE)']}");
+	expect_ask(200, record_create, "words", NULL, "{'w':'Word'}");
+	expect_ask(400, record_create, "words", NULL, "{'w':'wORD'}");
+	expect("/w/code", "\"validation_not_unique\"");
+	/* An index that the records break names itself. */
+	expect_ask(200, record_collection_update, "words", NULL, "{'indexes':[]}");
+	expect_ask(200, record_create, "words", NULL, "{'w':'wORD'}");
+	expect_ask(400, record_collection_update, "words", NULL,
+		"{'indexes':['CREATE INDEX a ON words (id)','CREATE UNIQUE INDEX u ON words (w "
+		"COLLATE NOCASE)']}");
+	expect("/indexes/1/code", "\"validation_invalid_index_expression\"");
+	teardown();
+}
+
+static void signing_in_follows_new_names(void)
+{
+	setup();
+	expect_ask(200, record_collection_create, NULL, NULL,
+		"{'name':'staff','type':'auth','authRule':'level > 1','manageRule':"
+		"'@request.auth.nick = "
+		"`boss`','fields':[{'id':'f_l','name':'level','type':'number'},"
+		"{'id':'f_n','name':'nick','type':'text','readRule':'nick != ``'}],"
+		"'indexes':['CREATE UNIQUE INDEX n ON staff (nick)'],"
+		"'passwordAuth':{'identityFields':['email','nick']}}");
+	expect_ask(200, record_collection_get, "staff", NULL, NULL);
+	expect("/fields/7/name", "\"nick\"");
+	expect_ask(200, record_collection_update, "staff", NULL,
+		"{'fields':[{'name':'id','type':'text'},{'name':'password','type':'password'},"
+		"{'name':'tokenKey','type':'text'},{'name':'email','type':'email'},"
+		"{'name':'emailVisibility','type':'bool'},{'name':'verified','type':'bool'},"
+		"{'id':'f_l','name':'rank','type':'number'},"
+		"{'id':'f_n','name':'alias','type':'text','readRule':'nick != ``'}]}");
+	expect("/authRule", "\"rank > 1\"");
+	expect("/manageRule", "\"@request.auth.alias = 'boss'\"");
+	expect("/passwordAuth/identityFields", "[\"email\",\"alias\"]");
+	expect("/fields/7/readRule", "\"alias != ''\"");
+	teardown();
+}
+
 static const struct unit_test tests[] = {
 	UNIT(an_editor_and_a_point_hold_what_they_may),
 	UNIT(what_is_wrong_with_a_definition_stands_at_its_place),
@@ -505,6 +549,8 @@ static const struct unit_test tests[] = {
 	UNIT(an_import_is_all_or_nothing),
 	UNIT(a_truncation_minds_who_points_there),
 	UNIT(collections_are_listed_as_asked),
+	UNIT(what_is_unique_is_so_in_any_case),
+	UNIT(signing_in_follows_new_names),
 };
 
 UNIT_MAIN("record_schema", tests)
