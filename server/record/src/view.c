@@ -104,8 +104,11 @@ static bool make_field(struct view_probe *probe, struct bytes name, enum view_ki
 	struct bytes origin = source && kind == VIEW_PLAIN && !is_record
 				      ? source->id
 				      : arena_printf(probe->arena, "%.*s", (int)name.n, name.p);
-	return origin.p && (is_id || give_id(probe, field, origin)) &&
-	       field_prepare(field, probe->arena) != FIELD_NOMEM;
+	if (!origin.p || (!is_id && !give_id(probe, field, origin)) ||
+		field_prepare(field, probe->arena) == FIELD_NOMEM)
+		return false;
+	field_fini(field); /* a pattern's automaton is the snapshot's to make */
+	return true;
 }
 
 static enum store_outcome check_name(struct view_probe *probe, struct bytes name)
