@@ -58,13 +58,14 @@ web/node.sh tests/e2e/proxy/proxy.mjs --app "https://localhost:$app" --api "http
 address() {
 	"$TENON" audit query --tenant shop --trace "$2" --limit 10 --data "$1" | sed -n 's/.*"address":"\([^"]*\)".*/\1/p' | head -n 1
 }
-# trace URL [HEADER]: a request's trace id
-trace() { curl -ks -o /dev/null -D - -H "${2-X-None: 1}" "$1" | tr -d '\r' | sed -n 's/^[Xx]-[Rr]equest-[Ii]d: //p'; }
+# trace URL [HEADER [FROM]]: a request's trace id
+trace() { curl -ks ${3:+--interface "$3"} -o /dev/null -D - -H "${2-X-None: 1}" "$1" | tr -d '\r' | sed -n 's/^[Xx]-[Rr]equest-[Ii]d: //p'; }
 forged='X-Forwarded-For: 203.0.113.7'
 is "without a trusted proxy a forged header changes nothing" 127.0.0.1 \
 	"$(address "$plain_data" "$(trace "$plain/t/shop/api/health" "$forged")")"
-is "through the proxy it changes nothing either" 127.0.0.1 \
-	"$(address "$DATA" "$(trace "https://127.0.0.1:$tls/t/shop/api/health" "$forged")")"
+# From another address than the proxy's own, which is believed.
+is "through the proxy it changes nothing either" 127.0.0.2 \
+	"$(address "$DATA" "$(trace "https://127.0.0.1:$tls/t/shop/api/health" "$forged" 127.0.0.2)")"
 is "what the proxy itself says is believed" 198.51.100.4 \
 	"$(address "$DATA" "$(trace "$BASE/t/shop/api/health" 'X-Forwarded-For: 203.0.113.7, 198.51.100.4')")"
 is "a header that is no address leaves the socket's" 127.0.0.1 \
@@ -72,7 +73,7 @@ is "a header that is no address leaves the socket's" 127.0.0.1 \
 # Twenty sign-ins with another forged address each: the limit is the client's own.
 limited=0
 for n in $(seq 1 20); do
-	code=$(curl -ks -o /dev/null -w '%{http_code}' -H "X-Forwarded-For: 203.0.113.$n" -H 'Content-Type: application/json' \
+	code=$(curl -ks --interface 127.0.0.2 -o /dev/null -w '%{http_code}' -H "X-Forwarded-For: 203.0.113.$n" -H 'Content-Type: application/json' \
 		-d '{"identity":"nobody@example.com","password":"wrong password"}' \
 		"https://127.0.0.1:$tls/t/shop/api/collections/users/auth-with-password")
 	[ "$code" != 429 ] || limited=$((limited + 1))
