@@ -61,7 +61,10 @@ static void one_pass_gives_what_two_would(void)
 			for (int page = 1; page <= 4; page++) {
 				char first[sizeof(fix.body)], number[8];
 				snprintf(number, sizeof(number), "%d", page);
-				for (int skip = 0; skip < 2; skip++) {
+				/* A total that is known would leave the second way out. */
+				expect_status(200, request(record_update, "posts",
+							   "post00000000007", "{\"mail\":\"\"}"));
+				for (int skip = 1; skip >= 0; skip--) {
 					query("sort", sorts[s]);
 					query("filter", filters[f]);
 					query("page", number);
@@ -70,7 +73,7 @@ static void one_pass_gives_what_two_would(void)
 					query("skipTotal", skip ? "1" : "false");
 					expect_status(
 						200, request(record_list, "posts", NULL, NULL));
-					if (!skip)
+					if (skip)
 						strcpy(first, strstr(fix.body, "\"items\""));
 				}
 				CU_ASSERT_STRING_EQUAL(strstr(fix.body, "\"items\""), first);
@@ -576,7 +579,8 @@ static void an_event_is_told_by_the_same_rules(void)
 	struct err err;
 	setup();
 	make_collection("{\"id\":\"coll00000000001\",\"name\":\"staff\",\"type\":\"base\","
-			"\"listRule\":\"name = 'Ann'\",\"viewRule\":\"\",\"fields\":["
+			"\"listRule\":\"strftime('%Y', '2026-11-23') != '' && name != 'Ann'\","
+			"\"viewRule\":\"\",\"fields\":["
 			"{\"name\":\"name\",\"type\":\"text\"},{\"name\":\"pay\",\"type\":"
 			"\"number\",\"readRule\":\"name = 'Ann'\"}]}");
 	struct sighted sighted = {
@@ -593,8 +597,8 @@ static void an_event_is_told_by_the_same_rules(void)
 	bytes_buf_init(&sighted.told, 4096);
 	store_read(fix.store, &sighted.job);
 	loop_run(fix.loop, &err);
-	/* The filter's words are not taken for the rule's. */
-	CU_ASSERT_EQUAL(sighted.verdict, RECORD_MAY_NOT);
+	/* The filter's words are not taken for the rule's, nor these for those. */
+	CU_ASSERT_EQUAL(sighted.verdict, RECORD_MAY_SEE);
 	bytes_to_string(bytes_buf_view(&sighted.told), fix.body, sizeof(fix.body));
 	expect("/name", "\"Bob\"");
 	expect("/pay", "(absent)");
