@@ -117,10 +117,11 @@ static void setup(void)
 		ask(record_collection_create, NULL,
 			"{\"id\":\"notes0000000001\",\"name\":\"notes\",\"type\":\"base\","
 			"\"createRule\":\"title != 'no'\",\"viewRule\":\"title = 'open'\","
-			"\"fields\":[{\"name\":\"title\",\"type\":\"text\"},"
-			"{\"name\":\"cover\",\"type\":\"file\",\"maxSize\":10,\"mimeTypes\":["
+			"\"fields\":[{\"id\":\"f_title\",\"name\":\"title\",\"type\":\"text\"},"
+			"{\"id\":\"f_cover\",\"name\":\"cover\",\"type\":\"file\",\"maxSize\":10,"
+			"\"mimeTypes\":["
 			"\"text/plain\"]},"
-			"{\"name\":\"docs\",\"type\":\"file\",\"maxSelect\":2},"
+			"{\"id\":\"f_docs\",\"name\":\"docs\",\"type\":\"file\",\"maxSelect\":2},"
 			"{\"name\":\"secret\",\"type\":\"file\",\"protected\":true}]}"),
 		200);
 }
@@ -322,6 +323,59 @@ static void what_a_crash_left_is_done_at_the_next_opening(void)
 	teardown();
 }
 
+/* What may be sent as the field docs of the collection, as the only one beside the others. */
+#define FIELDS(docs)                                                                               \
+	"{\"fields\":[{\"id\":\"text_id\",\"name\":\"id\",\"type\":\"text\",\"primaryKey\":true,"  \
+	"\"system\":true},{\"id\":\"f_title\",\"name\":\"title\",\"type\":\"text\"}," docs         \
+	"{\"id\":\"f_cover\",\"name\":\"cover\",\"type\":\"file\"}]}"
+
+static int change(const char *body)
+{
+	struct record_call call = { .book = fix.book,
+		.loop = fix.loop,
+		.arena = fix.arena,
+		.viewer = superuser,
+		.collection = BYTES("notes"),
+		.body = bytes_of(body),
+		.done = on_done };
+
+	arena_reset(fix.arena);
+	record_collection_update(&call);
+	loop_run(fix.loop, NULL);
+	record_call_fini(&call);
+	settle();
+	return fix.status;
+}
+
+static void what_a_change_of_the_fields_drops_goes_with_its_files(void)
+{
+	char one[FILE_NAME_MAX + 1], two[FILE_NAME_MAX + 1], cover[FILE_NAME_MAX + 1];
+
+	setup();
+	strcpy(one, stage("one.txt", "one"));
+	strcpy(two, stage("two.txt", "two"));
+	CU_ASSERT_EQUAL(create(",\"docs\":[\"%\",\"%\"]", one, two), 200);
+	strcpy(cover, stage("cover.txt", "c"));
+	char body[300];
+	(void)snprintf(body, sizeof body, "{\"cover\":\"%s\"}", cover);
+	CU_ASSERT_EQUAL(ask(record_update, ID, body), 200);
+	drop_stages();
+
+	/* A list becomes its last choice. */
+	CU_ASSERT_EQUAL(
+		change(FIELDS("{\"id\":\"f_docs\",\"name\":\"docs\",\"type\":\"file\"},")), 200);
+	CU_ASSERT(!exists(PLACED, one) && exists(PLACED, two) && exists(PLACED, cover));
+	CU_ASSERT_EQUAL(
+		change(FIELDS("{\"id\":\"f_docs\",\"name\":\"docs\",\"type\":\"text\"},")), 400);
+	CU_ASSERT(exists(PLACED, two));
+	CU_ASSERT_EQUAL(change(FIELDS("")), 200);
+	CU_ASSERT(!exists(PLACED, two) && exists(PLACED, cover));
+	CU_ASSERT_EQUAL(ask(record_collection_delete, NULL, NULL), 204);
+	settle();
+	CU_ASSERT(!exists("notes0000000001", ""));
+	teardown();
+}
+
 static void done_acts_leave_the_log_with_a_later_write(void)
 {
 	setup();
@@ -386,6 +440,7 @@ static const struct unit_test tests[] = {
 	UNIT(what_a_field_does_not_take_has_its_code),
 	UNIT(a_write_that_is_taken_back_places_nothing),
 	UNIT(what_a_crash_left_is_done_at_the_next_opening),
+	UNIT(what_a_change_of_the_fields_drops_goes_with_its_files),
 	UNIT(done_acts_leave_the_log_with_a_later_write),
 	UNIT(a_guarded_file_is_for_whom_the_view_rule_lets_in),
 };
