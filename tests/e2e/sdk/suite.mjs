@@ -176,8 +176,6 @@ await part("collections", async () => {
 	is("a collection is emptied", true, await pb.collections.truncate("imported"));
 	is("nothing is left in it", 0, (await records("imported").getList(1, 1)).totalItems);
 	is("a collection is deleted", true, await pb.collections.delete("imported"));
-	const dry = await pb.collections.dryRunViewQuery("SELECT id, title FROM posts");
-	is("a view's query is tried", true, dry !== undefined);
 	is("decode gives what it got", { a: 1 }, pb.collections.decode({ a: 1 }));
 });
 
@@ -369,6 +367,7 @@ const calls = {
 	"records.authWithOTP": () => records("users").authWithOTP("id", "123456"),
 	"records.listExternalAuths": () => records("users").listExternalAuths("nothere00000000"),
 	"records.unlinkExternalAuth": () => records("users").unlinkExternalAuth("nothere00000000", "google"),
+	"collections.dryRunViewQuery": () => pb.collections.dryRunViewQuery("SELECT id FROM posts"),
 	"collections.getAllOAuth2Providers": () => pb.collections.getAllOAuth2Providers(),
 	"logs.truncate": () => pb.logs.truncate(),
 	"sql.run": () => pb.sql.run("SELECT 1"),
