@@ -287,6 +287,16 @@ workload_14() {
 	ratio 14.list_growth 14.list_1000000.rps 14.list_10000.rps
 }
 
+workload_16() {
+	local program round
+	program=$(test_program bench_record)
+	for round in $(seq "$rounds"); do
+		"$program" 1 encode | sed -n 's/^row to JSON, 1 KB .* \([0-9.]*\) us$/\1/p' >>"$WORK/16"
+	done
+	[ -s "$WORK/16" ] || die "bench_record says nothing of encoding"
+	note 16.encode_us "$(median <"$WORK/16")"
+}
+
 workload_9() {
 	local program round line who=user
 	[ "$(id -u)" != 0 ] || who=root
@@ -341,6 +351,8 @@ table() {
 	line '14 get one of 1000000 records' 14.get_1000000 "$(vs 14.get_growth 'that of 10000')"
 	line '14 list 30 by an index, of 10000 records' 14.list_10000
 	line '14 list 30 by an index, of 1000000 records' 14.list_1000000 "$(vs 14.list_growth 'that of 10000')"
+	[ "$(figure 16.encode_us)" = - ] ||
+		printf '| 16 a record of 1 KB from its row into the answer | | %s µs | | |\n' "$(figure 16.encode_us)"
 	[ "$(figure 9.start_p50_ms)" = - ] ||
 		printf '| 9 worker from spawn to ready | | %s ms | p95 %s ms | |\n' "$(figure 9.start_p50_ms)" "$(figure 9.start_p95_ms)"
 }
