@@ -265,13 +265,15 @@ static void deliver(struct loop_message *message)
 	if (call->encoding && !is_same)
 		headers[n++] =
 			(struct http_header){ BYTES("Content-Encoding"), bytes_of(call->encoding) };
-	if (is_same)
+	struct http_answer answer = {
+		.status = is_same ? 304 : 200, .headers = headers, .n_headers = n
+	};
+	if (is_same) {
 		(void)close(call->file.fd);
-	const struct http_answer answer = { .status = is_same ? 304 : 200,
-		.headers = headers,
-		.n_headers = n,
-		.body_kind = is_same ? HTTP_BODY_COPY : HTTP_BODY_FILE,
-		.body_file = is_same ? (struct http_file){ 0 } : call->file };
+	} else {
+		answer.body_kind = HTTP_BODY_FILE;
+		answer.body_file = call->file;
+	}
 	request_answer(request, &answer);
 }
 

@@ -66,9 +66,12 @@ static enum live_topic_result take_pairs(struct bytes json, struct arena *arena,
 		if (!text_json_text(&token, arena, &pair->name) ||
 			(are_headers && !as_rule_name(arena, &pair->name)))
 			return LIVE_TOPIC_NOMEM;
-		if (text_json_next(&inner, &value) != TEXT_JSON_STRING)
-			pair->value = value.type == TEXT_JSON_NULL ? (struct bytes){ 0 } : whole;
-		else if (!text_json_text(&value, arena, &pair->value))
+		if (text_json_next(&inner, &value) != TEXT_JSON_STRING) {
+			if (value.type != TEXT_JSON_NULL)
+				pair->value = whole;
+			continue;
+		}
+		if (!text_json_text(&value, arena, &pair->value))
 			return LIVE_TOPIC_NOMEM;
 	}
 	*ret = pairs;
