@@ -118,14 +118,14 @@ static struct live_text *text_new(
 	for (size_t i = 0; i < out.n; i++)
 		if (out.p[i] == '\n' || out.p[i] == '\r')
 			out.p[i] = ' ';
-	struct live_text *text = malloc(sizeof *text + out.n + 2);
+	struct live_text *text =
+		bytes_buf_append_string(&out, "\n\n") ? malloc(sizeof *text + out.n) : NULL;
 
 	if (!text)
 		return NULL;
 	atomic_init(&text->n_refs, 1);
-	text->n = out.n + 2;
+	text->n = out.n;
 	memcpy(text->data, out.p, out.n);
-	memcpy(text->data + out.n, "\n\n", 2);
 	return text;
 }
 
@@ -225,7 +225,7 @@ static void find_keys(
 void judge_event(struct live_hub *hub, struct live_event *event)
 {
 	struct judging judging = { .hub = hub, .event = event };
-	struct live_key *keys[KEYS];
+	struct live_key *keys[KEYS] = { 0 };
 
 	if (event->record_id.n == 0) {
 		/* Many rows at once: accounts may be among them. */
@@ -284,7 +284,7 @@ static bool may_see_newest(
 static void replay_event(struct live_hub *hub, struct live_client *client, size_t i)
 {
 	struct judging judging = { .hub = hub, .event = ring_at(hub, i) };
-	struct live_key *keys[KEYS];
+	struct live_key *keys[KEYS] = { 0 };
 
 	find_keys(hub, judging.event, keys);
 	for (const struct live_sub *sub = client->subs; sub; sub = sub->next_of_client)
