@@ -1,10 +1,11 @@
 /* The route tables: the whole surface of the server on two pages. */
 #include "internal.h"
 
-#define SMALL  16384u      /* bytes of a body that holds a few fields */
-#define BODY   (1u << 20)  /* of a record or a collection */
-#define BATCH  (4u << 20)  /* of a batch of writes */
-#define IMPORT (16u << 20) /* of an import */
+#define SMALL 16384u     /* bytes of a body that holds a few fields */
+#define BODY  (1u << 20) /* of a record or a collection */
+#define BATCH (4u << 20) /* of a batch of writes, of an import */
+/* Of an import by an operator: any other is a stranger until the body has been read. */
+#define IMPORT (16u << 20)
 #define PLUGIN (64u << 20) /* of a plugin file */
 
 const struct route api_tenant_routes[] = {
@@ -21,7 +22,7 @@ const struct route api_tenant_routes[] = {
 		bulk_update },
 	{ ROUTE_DELETE, "/api/collections/{c}/records", ROUTE_PUBLIC, BODY, "record.delete",
 		bulk_delete },
-	{ ROUTE_POST, "/api/collections/{c}/records/import", ROUTE_PUBLIC, IMPORT, "record.import",
+	{ ROUTE_POST, "/api/collections/{c}/records/import", ROUTE_PUBLIC, BATCH, "record.import",
 		records_import },
 	{ ROUTE_GET, "/api/collections/{c}/records/{id}/revisions", ROUTE_SUPERUSER, 0,
 		"record.revisions", revisions_list },
