@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "record.h"
 #include "text_json_check.h"
@@ -64,11 +65,12 @@ static int run(void (*start)(struct record_call *), const char *collection, stru
 	return status;
 }
 
-static void set_up(void)
+static void open_tenant(void)
 {
 	static struct store *store;
 	static struct executor *executor;
-	char folder[] = "/tmp/tenon-fuzz-collection-XXXXXX", path[64];
+	static char folder[64];
+	char path[96], command[128];
 	struct err err = { 0 };
 	struct record_boot boot = { 0 };
 	struct executor_config lanes = { { 1, 1, 1, 1 }, { 8, 8, 8, 8 } };
@@ -78,15 +80,33 @@ static void set_up(void)
 		.write_queue_limit = 8,
 		.on_open = record_on_open,
 		.on_open_context = &boot };
+	record_book_free(book);
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	if (folder[0] && system(command) != 0)
+		abort();
+	strcpy(folder, "/tmp/tenon-fuzz-collection-XXXXXX");
 	if (!mkdtemp(folder))
 		abort();
 	snprintf(path, sizeof(path), "%s/data.db", folder);
-	if (loop_new(0, &loop, &err) < 0 || executor_new(&lanes, &executor, &err) < 0 ||
-		arena_new(8u << 20, &arena, &err) < 0 ||
-		store_open(&config, executor, &store, &err) < 0)
+	if (!executor &&
+		(loop_new(0, &loop, &err) < 0 || executor_new(&lanes, &executor, &err) < 0 ||
+			arena_new(8u << 20, &arena, &err) < 0))
+		abort();
+	if (store_open(&config, executor, &store, &err) < 0)
 		abort();
 	struct record_config book_config = { .store = store, .executor = executor, .boot = &boot };
 	if (record_book_new(&book_config, &book, &err) < 0)
+		abort();
+}
+
+/* What the last rounds made may not let itself be changed for it: then a tenant of its own. */
+static void begin_anew(void)
+{
+	if (book && run(record_collection_import, NULL, bytes_of(base), NULL, 0) == 204)
+		return;
+	open_tenant();
+	if (run(record_collection_import, NULL, bytes_of(base), NULL, 0) != 204)
 		abort();
 }
 
@@ -97,16 +117,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct record_pair query[] = { { { "lossy", 5 }, { "1", 1 } },
 		{ { "dryRun", 6 }, { "1", 1 } } };
 	static unsigned n_rounds;
-	if (!book)
-		set_up();
 	if (size < 2)
 		return 0;
 	struct bytes body = { (const char *)data + 1, size - 1 };
 	if (text_json_check(body, &TEXT_JSON_LIMITS, NULL) != TEXT_JSON_VALID)
 		return 0;
-	if (n_rounds++ % ROUNDS_MAX == 0 &&
-		run(record_collection_import, NULL, bytes_of(base), NULL, 0) != 204)
-		abort();
+	if (n_rounds++ % ROUNDS_MAX == 0)
+		begin_anew();
 	size_t n_query = data[0] & 4 ? 2 : 1;
 	switch (data[0] % 3) {
 	case 0:
