@@ -63,6 +63,7 @@ static void run(void (*start)(struct record_call *), struct record_call *call)
 	call->context = &is_done;
 	start(call);
 	loop_run(loop, &err);
+	call->context = NULL;
 	if (!is_done)
 		abort();
 	if (call->status >= 500) {

@@ -212,7 +212,7 @@ static void refuse_more(struct api_request *request, unsigned status, const char
 
 	bytes_buf_init(&body, ERROR_MAX);
 	error_body(request, status, code, message, data, &body);
-	for (size_t i = 0; i < n_more; i++)
+	for (size_t i = 0; more && i < n_more; i++)
 		headers[n_headers++] = more[i];
 	if (status == 401 || status == 403)
 		request->decision = AUDIT_DENIED;

@@ -156,7 +156,8 @@ static enum list_result take_figure(struct list *list, struct aggregate *aggrega
 			return invalid(problem, parameter, "A field is named twice.");
 	aggregate->figure[aggregate->n_values++] = figure;
 	if (figure == FIGURE_COUNT && bytes_eq_string(path, "*")) {
-		*column = (struct column){ .name = path, .sql = { .sql = BYTES("*") } };
+		*column = (struct column){ .name = path };
+		column->sql.sql = BYTES("*");
 		return LIST_OK;
 	}
 	enum list_result result = compile_column(list, parameter, path, column, problem);

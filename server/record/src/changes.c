@@ -182,7 +182,7 @@ void changes_tell(struct record_work *work)
 	if (!changes || !changes->n)
 		return;
 	/* One at a time when there is no memory for all: nothing may be lost here. */
-	struct record_event one, *list = calloc(changes->n, sizeof(*list));
+	struct record_event one = { 0 }, *list = calloc(changes->n, sizeof(*list));
 	for (size_t i = 0; i < changes->n; i++) {
 		const struct note *note = &changes->notes[i];
 		struct record_event *event = list ? &list[i] : &one;
