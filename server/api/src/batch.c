@@ -76,7 +76,7 @@ static bool take_url(struct bytes url, struct arena *arena, struct record_call *
 	if (!bytes_starts_with(path, prefix))
 		return false;
 	path = (struct bytes){ path.p + prefix.n, path.n - prefix.n };
-	const char *slash = path.n ? memchr(path.p, '/', path.n) : NULL;
+	const char *slash = path.p && path.n ? memchr(path.p, '/', path.n) : NULL;
 	if (!slash)
 		return false;
 	struct bytes collection = { path.p, (size_t)(slash - path.p) };

@@ -148,13 +148,14 @@ static bool leaves_collection(struct bytes text)
 				quote = '\0';
 			continue;
 		}
+		bool is_path = c == '.' && i > 0 && i + 1 < text.n &&
+			       !isdigit((unsigned char)text.p[i + 1]);
+		bool is_other =
+			c == '@' && text.n - i >= 11 && memcmp(text.p + i, "@collection", 11) == 0;
+		if (is_path || is_other)
+			return true;
 		if (c == '"' || c == '\'')
 			quote = c;
-		else if (c == '.' && i > 0 && i + 1 < text.n &&
-			 !isdigit((unsigned char)text.p[i + 1]))
-			return true;
-		else if (c == '@' && text.n - i >= 11 && memcmp(text.p + i, "@collection", 11) == 0)
-			return true;
 	}
 	return false;
 }

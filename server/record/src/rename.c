@@ -145,11 +145,10 @@ static void rename_name(
 	struct renaming *renaming, const struct record_collection *collection, struct bytes name)
 {
 	struct bytes_buf *out = renaming->out;
-	if (take(&name, "@request.body.", out)) {
-		follow(renaming, collection, name);
-	} else if (take(&name, "@request.auth.", out)) {
+	bool is_body = take(&name, "@request.body.", out);
+	if (!is_body && take(&name, "@request.auth.", out)) {
 		follow(renaming, auth_of(renaming, name), name);
-	} else if (take(&name, "@collection.", out)) {
+	} else if (!is_body && take(&name, "@collection.", out)) {
 		struct bytes called = cut(&name, ".:");
 		const struct record_collection *other = schema_find(renaming->schema, called);
 		/* Where it is named by its id, that does not change. */

@@ -211,10 +211,8 @@ void record_collection_import(struct record_call *call)
 		return;
 	}
 	plan->is_import = true;
-	if (!read_body(work, &import)) {
-		answer_body(work, "validation_required", "Cannot be blank.");
-	} else if (!import.n) {
-		/* Or a slip would delete everything. */
+	/* None at all is refused too, or a slip would delete everything. */
+	if (!read_body(work, &import) || !import.n) {
 		answer_body(work, "validation_required", "Cannot be blank.");
 	} else if (!read_items(work, &import, &is_readable)) {
 		planning_answer_short(work);
