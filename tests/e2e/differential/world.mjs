@@ -166,7 +166,9 @@ export function writes(seed, count) {
 	return Array.from({ length: count }, () => {
 		const kind = random.below(10);
 		if (kind < 4) {
-			const id = random.pick([recordId("new", made++), recordId("new", made++), recordId("new", random.below(made + 1)), "short", "UPPER0000000000"]);
+			const id = random.chance(0.05)
+				? random.pick(["short", "UPPER0000000000"])
+				: recordId("new", random.chance(0.15) ? random.below(made + 1) : made++);
 			return ["POST", "", { id, ...body(random, true) }];
 		}
 		const id = random.chance(0.5) ? recordId("post", random.below(POSTS)) : recordId("new", random.below(made + 1));
