@@ -14,6 +14,8 @@
  *   record_trash          GET   .../records/trash
  *   record_restore        POST  .../records/trash/{id}/restore: 400 when a value is taken by now
  *   record_purge          DELETE .../records/trash/{id}, or without an id all of it
+ *
+ * Threads: start a call on its loop; done comes on that loop. Memory: as of any call in record.h.
  */
 #ifndef RECORD_KEPT_H
 #define RECORD_KEPT_H

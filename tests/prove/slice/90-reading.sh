@@ -13,7 +13,7 @@ row "includes that climb, or that reach into another module or library" "cmake -
 	"status 0" "$(cmake -P cmake/CheckIncludes.cmake >/dev/null 2>&1; echo "status $?")"
 
 layers="base wire ring text fiber loader sandbox elf crypto json log config metrics trace loop verify store migrate \
-egress expr audit tenant auth record plugin gate spawn pool deploy http route console api cli bin"
+egress expr audit tenant auth mail settings file record live plugin gate spawn pool deploy http route console api cli bin"
 row "server/CMakeLists.txt lists the layers, bottom first" "sed add_subdirectory server/CMakeLists.txt" "$layers" \
 	"$(sed -n 's/^add_subdirectory(\(.*\))$/\1/p' server/CMakeLists.txt | tr '\n' ' ' | sed 's/ $//')"
 
